@@ -1,0 +1,1 @@
+"""The executable specification: the file reader, the operators and the gating in NumPy, without the compiled engine."""
