@@ -1,0 +1,228 @@
+/* prepare.c: see prepare.h. Works row by row, so that a still frame costs one resize and one compare. */
+#include "prepare.h"
+
+#include <string.h>
+
+#include "graph.h"
+
+struct fg_prepare {
+    uint32_t frame_height, frame_width; /* the size the tables are for; 0: none yet */
+    uint32_t top, left, height, width;  /* where the frame lies in the network's image */
+    uint32_t *source_left, *source_right; /* per column of the network's image: columns of the frame */
+    uint16_t *weight;                     /* of source_right, in 1/2048 */
+    uint8_t *held;                        /* rows x cols x channels: what the network has seen */
+    uint8_t *row;                         /* one resized row */
+};
+
+static size_t align_up(size_t bytes) { return (bytes + FG_MEMORY_ALIGN - 1) / FG_MEMORY_ALIGN * FG_MEMORY_ALIGN; }
+
+static int same_size(const fg_value_record *value, const fg_frame *frame)
+{
+    return frame->height == value->rows && frame->width == value->cols;
+}
+
+/* The one description of the memory: sets the pointers if prepare is not NULL, returns the size in any case. */
+static size_t lay_out(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value)
+{
+    const size_t cols = value->cols, row_bytes = cols * value->channels;
+    const int resized = input->resize != FG_RESIZE_NONE;
+    const size_t left_at = align_up(sizeof(fg_prepare));
+    const size_t right_at = left_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
+    const size_t weight_at = right_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
+    const size_t row_at = weight_at + align_up(resized ? cols * sizeof(uint16_t) : 0);
+    const size_t held_at = row_at + align_up(resized ? row_bytes : 0);
+    if (prepare) {
+        uint8_t *base = (uint8_t *)prepare;
+        prepare->source_left = (uint32_t *)(void *)(base + left_at);
+        prepare->source_right = (uint32_t *)(void *)(base + right_at);
+        prepare->weight = (uint16_t *)(void *)(base + weight_at);
+        prepare->row = base + row_at;
+        prepare->held = base + held_at;
+    }
+    return held_at + align_up(value->rows * row_bytes);
+}
+
+size_t fg_prepare_bytes(const fg_input_record *input, const fg_value_record *value)
+{
+    return lay_out(NULL, input, value);
+}
+
+void fg_prepare_init(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value)
+{
+    memset(prepare, 0, lay_out(NULL, input, value));
+    (void)lay_out(prepare, input, value);
+}
+
+fg_status fg_prepare_check(const fg_input_record *input, const fg_value_record *value, const fg_frame *frame,
+                           fg_error *error)
+{
+    const char *wrong = NULL;
+    if (!frame || !frame->data) {
+        wrong = "frame: no data";
+    } else if (frame->dtype != FG_DTYPE_U8) {
+        wrong = "frame: this network prepares its frames itself and takes uint8 only";
+    } else if (frame->channels != value->channels) {
+        wrong = "frame: the number of channels differs from the network input's";
+    } else if (frame->height < 1 || frame->width < 1 || frame->height > FG_LIMIT_SIDE || frame->width > FG_LIMIT_SIDE) {
+        wrong = "frame: height and width must be 1 to 65536";
+    } else if (frame->row_stride_bytes < (size_t)frame->width * frame->channels) {
+        wrong = "frame: the row stride is shorter than a row";
+    } else if (input->resize == FG_RESIZE_NONE && !same_size(value, frame)) {
+        wrong = "frame: this network does not resize, height and width must equal the network input's";
+    }
+    return wrong ? fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, wrong) : FG_OK;
+}
+
+/* Half-pixel centres: where pixel i of out_size reads in_size pixels. The weight (of right) is in 1/2048. */
+static uint16_t source_of(uint32_t i, uint32_t in_size, uint32_t out_size, uint32_t *left, uint32_t *right)
+{
+    const double source = ((double)i + 0.5) * (double)in_size / (double)out_size - 0.5;
+    *left = source > 0.0 ? (uint32_t)source : 0;
+    if (source <= 0.0 || *left >= in_size - 1) {
+        *left = source <= 0.0 ? 0 : in_size - 1;
+        *right = *left;
+        return 0;
+    }
+    *right = *left + 1;
+    return (uint16_t)((source - (double)*left) * 2048.0 + 0.5);
+}
+
+/* size x ratio, rounded, 1 to limit. volatile forbids a fused multiply-add: the NumPy twin rounds the product, too. */
+static uint32_t scaled(uint32_t size, double ratio, uint32_t limit)
+{
+    volatile double product = (double)size * ratio;
+    const uint32_t rounded = (uint32_t)(product + 0.5);
+    return rounded < 1 ? 1 : rounded > limit ? limit : rounded;
+}
+
+static void set_geometry(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
+                         const fg_frame *frame)
+{
+    prepare->frame_height = frame->height;
+    prepare->frame_width = frame->width;
+    prepare->height = value->rows;
+    prepare->width = value->cols;
+    if (input->resize == FG_RESIZE_LETTERBOX) {
+        const double row_ratio = (double)value->rows / (double)frame->height;
+        const double col_ratio = (double)value->cols / (double)frame->width;
+        const double ratio = row_ratio < col_ratio ? row_ratio : col_ratio;
+        prepare->height = scaled(frame->height, ratio, value->rows);
+        prepare->width = scaled(frame->width, ratio, value->cols);
+    }
+    const int centred = input->align == FG_ALIGN_CENTER;
+    prepare->top = centred ? (value->rows - prepare->height) / 2 : 0;
+    prepare->left = centred ? (value->cols - prepare->width) / 2 : 0;
+    for (uint32_t i = 0; i < prepare->width; i++) {
+        prepare->weight[i] =
+            source_of(i, frame->width, prepare->width, &prepare->source_left[i], &prepare->source_right[i]);
+    }
+}
+
+/* Row i of the network's image into row. */
+static void resize_row(const fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
+                       const fg_kernels *kernels, const fg_frame *frame, uint32_t i, uint8_t *row)
+{
+    const size_t channels = value->channels;
+    if (i < prepare->top || i - prepare->top >= prepare->height) {
+        memset(row, (int)input->fill, value->cols * channels);
+        return;
+    }
+    uint32_t top, bottom;
+    const uint16_t row_weight = source_of(i - prepare->top, frame->height, prepare->height, &top, &bottom);
+    const uint8_t *pixels = frame->data;
+    const fg_resize_row_u8_args args = {.top = pixels + top * frame->row_stride_bytes,
+                                        .bottom = pixels + bottom * frame->row_stride_bytes,
+                                        .row_weight = row_weight,
+                                        .left = prepare->source_left,
+                                        .right = prepare->source_right,
+                                        .weight = prepare->weight,
+                                        .pixels = prepare->width,
+                                        .channels = channels,
+                                        .out = row + prepare->left * channels};
+    if (prepare->width < value->cols) {
+        memset(row, (int)input->fill, value->cols * channels);
+    }
+    kernels->resize_row_u8(&args);
+}
+
+static void set_all(uint64_t *mask, size_t pixels)
+{
+    for (; pixels >= 64; pixels -= 64) {
+        *mask++ = ~(uint64_t)0;
+    }
+    if (pixels) {
+        *mask = ((uint64_t)1 << pixels) - 1;
+    }
+}
+
+/* Converts one row's changed pixels, run by run. Returns how many there are. */
+static size_t normalize_row(const fg_input_record *input, const fg_kernels *kernels, const uint8_t *held, size_t pixels,
+                            size_t channels, const uint64_t *mask, float *out)
+{
+    size_t changed = 0;
+    for (size_t i = 0; i < pixels;) {
+        const uint64_t word = mask[i / 64] >> (i % 64);
+        if (word == 0) {
+            i = (i / 64 + 1) * 64;
+            continue;
+        }
+        i += (size_t)__builtin_ctzll(word);
+        size_t end = i;
+        while (end < pixels) { /* to the first bit that is not set */
+            const uint64_t clear = ~(mask[end / 64] >> (end % 64));
+            const size_t rest = 64 - end % 64, ones = clear ? (size_t)__builtin_ctzll(clear) : 64;
+            end += ones < rest ? ones : rest;
+            if (ones < rest) {
+                break;
+            }
+        }
+        end = end < pixels ? end : pixels;
+        const fg_normalize_u8_args args = {.x = held + i * channels,
+                                           .out = out + i * channels,
+                                           .pixels = end - i,
+                                           .channels = channels,
+                                           .order = input->channel_order,
+                                           .mean = input->mean,
+                                           .scale = input->scale};
+        kernels->normalize_u8(&args);
+        changed += end - i;
+        i = end;
+    }
+    return changed;
+}
+
+size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
+                      const fg_kernels *kernels, const fg_frame *frame, uint32_t threshold, int first, float *out,
+                      uint64_t *mask)
+{
+    const size_t cols = value->cols, channels = value->channels;
+    const size_t row_numbers = cols * channels, words = (cols + 63) / 64;
+    const int direct = same_size(value, frame); /* all modes leave such a frame as it is */
+    size_t changed = 0;
+    if (!direct && (frame->height != prepare->frame_height || frame->width != prepare->frame_width)) {
+        set_geometry(prepare, input, value, frame);
+    }
+    for (uint32_t i = 0; i < value->rows; i++) {
+        uint8_t *held = prepare->held + i * row_numbers;
+        uint64_t *row_mask = mask + i * words;
+        const uint8_t *row = (const uint8_t *)frame->data + i * frame->row_stride_bytes;
+        if (!direct) {
+            resize_row(prepare, input, value, kernels, frame, i, prepare->row);
+            row = prepare->row;
+        }
+        if (first) {
+            memcpy(held, row, row_numbers);
+            set_all(row_mask, cols);
+        } else {
+            const fg_gate_u8_args gate = {.frame = row,
+                                          .held = held,
+                                          .pixels = cols,
+                                          .channels = channels,
+                                          .threshold = threshold,
+                                          .mask = row_mask};
+            kernels->gate_u8(&gate);
+        }
+        changed += normalize_row(input, kernels, held, cols, channels, row_mask, out + i * row_numbers);
+    }
+    return changed;
+}
