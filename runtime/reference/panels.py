@@ -5,6 +5,7 @@ Natural weights are (kernel_h, kernel_w, C_in / groups, C_out), output channels 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,6 +29,13 @@ def packed_elements(attributes: Conv2d, channels_in: int, channels_out: int) -> 
         return taps * channels_out
     panels = -(-channels_out // attributes.groups // PANEL)
     return channels_in * panels * taps * PANEL
+
+
+def packing(attributes: Conv2d) -> Conv2d:
+    """The attributes with what does not bear on the packing set to fixed values: equal for equal packings."""
+    if isinstance(attributes, ConvTranspose2d):
+        return dataclasses.replace(attributes, pad_bottom=0, pad_right=0, residual=0)
+    return Conv2d(attributes.kernel_h, attributes.kernel_w, groups=attributes.groups)
 
 
 def phase_taps(kernel: int, stride: int, dilation: int, pad: int) -> list[list[int]]:
@@ -89,7 +97,8 @@ def _phases(attributes: ConvTranspose2d) -> Iterator[tuple[list[int], list[int]]
 
 
 def _at(natural: Weights, taps: tuple[list[int], list[int]]) -> Weights:
-    return natural[np.ix_(*taps)].reshape(-1, *natural.shape[2:])
+    rows, cols = taps
+    return natural[np.ix_(rows, cols)].reshape(-1, *natural.shape[2:])
 
 
 def _pack_taps(taps: Weights, groups: int) -> Weights:
@@ -102,7 +111,8 @@ def _pack_taps(taps: Weights, groups: int) -> Weights:
     depth = count * group_in
     padded = np.zeros((depth, groups, panels * PANEL), np.float32)
     padded[:, :, :group_out] = taps.reshape(depth, groups, group_out)
-    return padded.reshape(depth, groups, panels, PANEL).transpose(1, 2, 0, 3).reshape(-1)
+    panelled: Weights = padded.reshape(depth, groups, panels, PANEL).transpose(1, 2, 0, 3).reshape(-1)
+    return panelled
 
 
 def _unpack_taps(packed: Weights, count: int, group_in: int, channels_out: int, groups: int) -> Weights:
@@ -111,5 +121,5 @@ def _unpack_taps(packed: Weights, count: int, group_in: int, channels_out: int, 
     group_out = channels_out // groups
     panels = -(-group_out // PANEL)
     depth = count * group_in
-    by_group = packed.reshape(groups, panels, depth, PANEL).transpose(2, 0, 1, 3)
+    by_group: Weights = packed.reshape(groups, panels, depth, PANEL).transpose(2, 0, 1, 3)
     return by_group.reshape(depth, groups, panels * PANEL)[:, :, :group_out].reshape(count, group_in, channels_out)

@@ -52,12 +52,12 @@ def test_one_group_of_one_channel_is_not_depthwise() -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize(("kernel", "stride", "dilation", "pad"), [(4, 2, 1, 1), (3, 2, 1, 0), (2, 3, 1, 1), (3, 2, 2, 1)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "pad"), [(4, 2, 1, 1), (3, 2, 1, 0), (2, 3, 1, 1), (3, 2, 2, 1)]
+)
 def test_conv_transpose_phases(kernel: int, stride: int, dilation: int, pad: int, groups: int) -> None:
     weights = natural(kernel, kernel + 1, 3, 4 * groups)
-    attributes = ConvTranspose2d(
-        kernel, kernel + 1, stride, stride, dilation, dilation, pad, pad + 1, groups=groups
-    )
+    attributes = ConvTranspose2d(kernel, kernel + 1, stride, stride, dilation, dilation, pad, pad + 1, groups=groups)
     packed = pack(attributes, weights)
     start = 0
     for row_phase in range(stride):

@@ -1,0 +1,1 @@
+"""Converts networks to `.fgm` files."""
