@@ -1,0 +1,97 @@
+/* binary_tmpl.h: two- and three-operand kernels. Included by one file per instruction set; the compiler vectorises. */
+#include "kernels.h"
+#include "loops.h"
+#include "numeric.h"
+
+/* Three loops per kind, so that a scalar operand is a broadcast and not a load of step 0. */
+#define EACH(expression)                                                                                               \
+    do {                                                                                                               \
+        if (a_step && b_step) {                                                                                        \
+            FG_INDEPENDENT                                                                                             \
+            for (size_t i = 0; i < count; i++) {                                                                       \
+                const float x = a[i], y = b[i];                                                                        \
+                out[i] = (expression);                                                                                 \
+            }                                                                                                          \
+        } else if (a_step) {                                                                                           \
+            const float y = b[0];                                                                                      \
+            FG_INDEPENDENT                                                                                             \
+            for (size_t i = 0; i < count; i++) {                                                                       \
+                const float x = a[i];                                                                                  \
+                out[i] = (expression);                                                                                 \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            const float x = a[0];                                                                                      \
+            FG_INDEPENDENT                                                                                             \
+            for (size_t i = 0; i < count; i++) {                                                                       \
+                const float y = b[i * b_step];                                                                         \
+                out[i] = (expression);                                                                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+#define TRUTH(condition) ((condition) ? 1.0f : 0.0f)
+
+static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float *b, size_t b_step, float *out,
+                       size_t count)
+{
+    if (count == 0) return;
+    switch (kind) {
+    case FG_BINARY_ADD: EACH(x + y); break;
+    case FG_BINARY_SUB: EACH(x - y); break;
+    case FG_BINARY_MUL: EACH(x * y); break;
+    case FG_BINARY_DIV: EACH(x / y); break;
+    case FG_BINARY_MIN: EACH(fg_min(x, y)); break;
+    case FG_BINARY_MAX: EACH(fg_max(x, y)); break;
+    case FG_BINARY_POW: EACH(fg_pow(x, y)); break;
+    case FG_BINARY_EQUAL: EACH(TRUTH(x == y)); break;
+    case FG_BINARY_LESS: EACH(TRUTH(x < y)); break;
+    case FG_BINARY_LESS_EQUAL: EACH(TRUTH(x <= y)); break;
+    case FG_BINARY_GREATER: EACH(TRUTH(x > y)); break;
+    case FG_BINARY_GREATER_EQUAL: EACH(TRUTH(x >= y)); break;
+    case FG_BINARY_AND: EACH(TRUTH((x != 0.0f) & (y != 0.0f))); break;
+    case FG_BINARY_OR: EACH(TRUTH((x != 0.0f) | (y != 0.0f))); break;
+    case FG_BINARY_XOR: EACH(TRUTH((x != 0.0f) != (y != 0.0f))); break;
+    case FG_BINARY_PRELU: EACH(x < 0.0f ? x * y : x); break;
+    case FG_BINARY_MOD: EACH(fg_mod(x, y)); break;
+    case FG_BINARY_FMOD: EACH(fg_fmod(x, y)); break;
+    default: break;
+    }
+}
+
+#undef EACH
+#undef TRUTH
+
+static void where_f32(const fg_where_f32_args *args)
+{
+    const float *condition = args->condition, *a = args->a, *b = args->b;
+    float *out = args->out;
+    if (args->condition_step && args->a_step && args->b_step) {
+        FG_INDEPENDENT
+        for (size_t i = 0; i < args->count; i++) out[i] = condition[i] != 0.0f ? a[i] : b[i];
+        return;
+    }
+    for (size_t i = 0; i < args->count; i++) {
+        const float yes = a[i * args->a_step], no = b[i * args->b_step];
+        out[i] = condition[i * args->condition_step] != 0.0f ? yes : no;
+    }
+}
+
+/* The first tap is a product alone: 0 + (-0) would lose a sign. */
+static void blend_f32(const float *const *rows, const float *weights, size_t taps, float *restrict out, size_t count)
+{
+    if (taps == 2) {
+        const float *restrict first = rows[0], *restrict second = rows[1];
+        const float u = weights[0], v = weights[1];
+        for (size_t i = 0; i < count; i++) out[i] = u * first[i] + v * second[i];
+        return;
+    }
+    for (size_t t = 0; t < taps; t++) {
+        const float *restrict row = rows[t];
+        const float w = weights[t];
+        if (t == 0) {
+            for (size_t i = 0; i < count; i++) out[i] = w * row[i];
+        } else {
+            for (size_t i = 0; i < count; i++) out[i] += w * row[i];
+        }
+    }
+}

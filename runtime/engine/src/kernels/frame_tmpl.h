@@ -1,0 +1,102 @@
+/* frame_tmpl.h: kernels on camera bytes. Included by one file per instruction set; the compiler vectorises. */
+#include "kernels.h"
+#include "loops.h"
+
+#include <string.h>
+
+/* One bit per pixel for up to 64 pixels. */
+FG_INLINE uint64_t changed_pixels(const uint8_t *restrict frame, const uint8_t *restrict held, size_t pixels,
+                                  const size_t channels, uint32_t threshold)
+{
+    uint8_t over[64 * 4 + 4], pixel[64] = {0};
+    for (size_t i = 0; i < pixels * channels; i++) {
+        const uint8_t a = frame[i], b = held[i];
+        const uint8_t difference = (uint8_t)(a > b ? a - b : b - a);
+        over[i] = difference > (uint8_t)threshold;
+    }
+    for (size_t i = 0; i < pixels; i++) {
+        uint8_t fired = over[i * channels];
+        for (size_t c = 1; c < channels; c++) fired |= over[i * channels + c];
+        pixel[i] = fired;
+    }
+    uint64_t bits = 0;
+    for (size_t byte = 0; byte < 8; byte++) {
+        uint64_t eight; /* bytes of 0 or 1; the product gathers their low bits in the top byte */
+        memcpy(&eight, pixel + byte * 8, 8);
+        bits |= (eight * 0x0102040810204080u >> 56) << (byte * 8);
+    }
+    return bits;
+}
+
+FG_INLINE void gate_channels(const fg_gate_u8_args *args, const size_t channels)
+{
+    const uint32_t threshold = args->threshold < 255 ? args->threshold : 255;
+    for (size_t base = 0; base < args->pixels; base += 64) {
+        const size_t pixels = fg_at_most(args->pixels - base, 64);
+        const uint8_t *frame = args->frame + base * channels;
+        uint8_t *held = args->held + base * channels;
+        uint64_t bits = changed_pixels(frame, held, pixels, channels, threshold);
+        args->mask[base / 64] = bits;
+        if (bits == ~(uint64_t)0) {
+            memcpy(held, frame, 64 * channels);
+            continue;
+        }
+        for (size_t i = 0; bits; i++, bits >>= 1)
+            if (bits & 1)
+                for (size_t c = 0; c < channels; c++) held[i * channels + c] = frame[i * channels + c];
+    }
+}
+
+static void gate_u8(const fg_gate_u8_args *args)
+{
+    switch (args->channels) {
+    case 1: gate_channels(args, 1); break;
+    case 2: gate_channels(args, 2); break;
+    case 3: gate_channels(args, 3); break;
+    default: gate_channels(args, 4); break;
+    }
+}
+
+FG_INLINE void normalize_channels(const fg_normalize_u8_args *args, const size_t channels)
+{
+    for (size_t c = 0; c < channels; c++) {
+        const uint8_t *restrict x = args->x + args->order[c];
+        float *restrict out = args->out + c;
+        const float mean = args->mean[c], scale = args->scale[c];
+        for (size_t i = 0; i < args->pixels; i++) out[i * channels] = ((float)x[i * channels] - mean) * scale;
+    }
+}
+
+static void normalize_u8(const fg_normalize_u8_args *args)
+{
+    switch (args->channels) {
+    case 1: normalize_channels(args, 1); break;
+    case 2: normalize_channels(args, 2); break;
+    case 3: normalize_channels(args, 3); break;
+    default: normalize_channels(args, 4); break;
+    }
+}
+
+FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t channels)
+{
+    const uint32_t lower = args->row_weight, upper = 2048 - lower;
+    for (size_t i = 0; i < args->pixels; i++) {
+        const size_t left = args->left[i] * channels, right = args->right[i] * channels;
+        const uint32_t v = args->weight[i], u = 2048 - v;
+        for (size_t c = 0; c < channels; c++) {
+            const uint32_t top = args->top[left + c] * u + args->top[right + c] * v;
+            const uint32_t bottom = args->bottom[left + c] * u + args->bottom[right + c] * v;
+            args->out[i * channels + c] = (uint8_t)((top * upper + bottom * lower + (1u << 21)) >> 22);
+        }
+    }
+}
+
+static void resize_row_u8(const fg_resize_row_u8_args *args)
+{
+    switch (args->channels) {
+    case 1: resize_channels(args, 1); break;
+    case 2: resize_channels(args, 2); break;
+    case 3: resize_channels(args, 3); break;
+    default: resize_channels(args, 4); break;
+    }
+}

@@ -1,0 +1,189 @@
+/* reduce_tmpl.h: sums and extremes in stated orders. Included by one file per instruction set; the compiler vectorises.
+ *
+ * Where a run of numbers is reduced to one, lane i of 8 takes elements i, i + 8, ... and the lanes are joined as
+ * ((0+4)+(2+6))+((1+5)+(3+7)): the order a vector unit of 8, 4 or 2 lanes can keep. */
+#include "kernels.h"
+#include "loops.h"
+#include "numeric.h"
+
+#define JOIN(f, lane) f(f(f(lane[0], lane[4]), f(lane[2], lane[6])), f(f(lane[1], lane[5]), f(lane[3], lane[7])))
+
+static inline float add(float a, float b) { return a + b; }
+static inline float multiply(float a, float b) { return a * b; }
+
+/* value: an expression of i; start: of a lane nothing was put into */
+#define LANES(f, start, value)                                                                                         \
+    float lane[FG_LANES];                                                                                              \
+    for (size_t l = 0; l < FG_LANES; l++) lane[l] = (start);                                                           \
+    size_t whole = count / FG_LANES * FG_LANES;                                                                        \
+    for (size_t base = 0; base < whole; base += FG_LANES)                                                              \
+        for (size_t l = 0; l < FG_LANES; l++) {                                                                        \
+            const size_t i = base + l;                                                                                 \
+            lane[l] = f(lane[l], (value));                                                                             \
+        }                                                                                                              \
+    for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value));                              \
+    return JOIN(f, lane)
+
+static float distance_l1(const float *restrict a, const float *restrict b, size_t count)
+{
+    LANES(add, 0.0f, fg_abs(a[i] - b[i]));
+}
+
+static float distance_rms(const float *restrict a, const float *restrict b, size_t count)
+{
+    LANES(add, 0.0f, (a[i] - b[i]) * (a[i] - b[i]));
+}
+
+static float distance_max(const float *restrict a, const float *restrict b, size_t count)
+{
+    LANES(fg_max, 0.0f, fg_abs(a[i] - b[i]));
+}
+
+static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
+{
+    switch (norm) {
+    case FG_NORM_L1: return distance_l1(a, b, count);
+    case FG_NORM_RMS: return distance_rms(a, b, count);
+    default: return distance_max(a, b, count);
+    }
+}
+
+static float run_sum(const float *x, size_t count) { LANES(add, 0.0f, x[i]); }
+static float run_product(const float *x, size_t count) { LANES(multiply, 1.0f, x[i]); }
+static float run_max(const float *x, size_t count) { LANES(fg_max, -FG_INFINITY, x[i]); }
+static float run_min(const float *x, size_t count) { LANES(fg_min, FG_INFINITY, x[i]); }
+
+#undef LANES
+#undef JOIN
+
+static void accumulate_f32(uint32_t kind, float *restrict accumulator, const float *restrict x, size_t count)
+{
+    switch (kind) {
+    case FG_REDUCE_MAX:
+        for (size_t i = 0; i < count; i++) accumulator[i] = fg_max(accumulator[i], x[i]);
+        break;
+    case FG_REDUCE_MIN:
+        for (size_t i = 0; i < count; i++) accumulator[i] = fg_min(accumulator[i], x[i]);
+        break;
+    case FG_REDUCE_PRODUCT:
+        for (size_t i = 0; i < count; i++) accumulator[i] *= x[i];
+        break;
+    default:
+        for (size_t i = 0; i < count; i++) accumulator[i] += x[i];
+        break;
+    }
+}
+
+/* Index of the extreme in a column of stride numbers; a NaN is never one, unless it stands first. */
+static float column_extreme_index(const float *x, size_t count, size_t stride, uint32_t largest, uint32_t select_last)
+{
+    float best = x[0];
+    size_t index = 0;
+    for (size_t i = 1; i < count; i++) {
+        const float value = x[i * stride];
+        if ((largest ? value > best : value < best) || (select_last && value == best)) {
+            best = value;
+            index = i;
+        }
+    }
+    return (float)index;
+}
+
+/* width <= FG_CHUNK neighbouring columns at once, elements in order. */
+static void reduce_columns(uint32_t kind, const float *x, size_t count, size_t stride, float *out, size_t width)
+{
+    float accumulator[FG_CHUNK];
+    memcpy(accumulator, x, width * sizeof *x);
+    for (size_t i = 1; i < count; i++) accumulate_f32(kind, accumulator, x + i * stride, width);
+    const float divisor = kind == FG_REDUCE_MEAN ? (float)count : 1.0f;
+    for (size_t j = 0; j < width; j++) out[j] = accumulator[j] / divisor;
+}
+
+static float reduce_run(uint32_t kind, const float *x, size_t count)
+{
+    switch (kind) {
+    case FG_REDUCE_MEAN: return run_sum(x, count) / (float)count;
+    case FG_REDUCE_SUM: return run_sum(x, count);
+    case FG_REDUCE_MAX: return run_max(x, count);
+    case FG_REDUCE_MIN: return run_min(x, count);
+    default: return run_product(x, count);
+    }
+}
+
+static void reduce_channels_f32(const fg_reduce_channels_f32_args *args)
+{
+    const size_t count = args->count, inner = args->inner;
+    if (count == 0) return;
+    for (size_t o = 0; o < args->outer; o++) {
+        const float *x = args->x + o * count * inner;
+        float *out = args->out + o * inner;
+        if (args->kind == FG_REDUCE_ARG_MAX || args->kind == FG_REDUCE_ARG_MIN) {
+            for (size_t j = 0; j < inner; j++)
+                out[j] = column_extreme_index(x + j, count, inner, args->kind == FG_REDUCE_ARG_MAX, args->select_last);
+        } else if (inner == 1) {
+            out[0] = reduce_run(args->kind, x, count);
+        } else {
+            for (size_t j = 0; j < inner; j += FG_CHUNK)
+                reduce_columns(args->kind, x + j, count, inner, out + j, fg_at_most(inner - j, FG_CHUNK));
+        }
+    }
+}
+
+static void softmax_run(const float *x, float *out, size_t count, uint32_t log)
+{
+    const float largest = run_max(x, count);
+    if (log) {
+        float sum = 0.0f;
+        for (size_t base = 0; base < count; base += FG_CHUNK) {
+            float power[FG_CHUNK];
+            const size_t width = fg_at_most(count - base, FG_CHUNK);
+            for (size_t i = 0; i < width; i++) power[i] = fg_exp(x[base + i] - largest);
+            sum += run_sum(power, width);
+        }
+        const float log_sum = fg_log(sum);
+        FG_INDEPENDENT
+        for (size_t i = 0; i < count; i++) out[i] = (x[i] - largest) - log_sum;
+        return;
+    }
+    FG_INDEPENDENT
+    for (size_t i = 0; i < count; i++) out[i] = fg_exp(x[i] - largest);
+    const float sum = run_sum(out, count);
+    for (size_t i = 0; i < count; i++) out[i] = out[i] / sum;
+}
+
+/* width <= FG_CHUNK neighbouring columns at once. */
+static void softmax_columns(const float *x, float *out, size_t count, size_t stride, size_t width, uint32_t log)
+{
+    float largest[FG_CHUNK], sum[FG_CHUNK] = {0};
+    memcpy(largest, x, width * sizeof *x);
+    for (size_t i = 1; i < count; i++) accumulate_f32(FG_REDUCE_MAX, largest, x + i * stride, width);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < width; j++) sum[j] += fg_exp(x[i * stride + j] - largest[j]);
+    if (log)
+        for (size_t j = 0; j < width; j++) sum[j] = fg_log(sum[j]);
+    for (size_t i = 0; i < count; i++) {
+        const float *from = x + i * stride;
+        float *to = out + i * stride;
+        if (log) {
+            FG_INDEPENDENT
+            for (size_t j = 0; j < width; j++) to[j] = (from[j] - largest[j]) - sum[j];
+        } else {
+            FG_INDEPENDENT
+            for (size_t j = 0; j < width; j++) to[j] = fg_exp(from[j] - largest[j]) / sum[j];
+        }
+    }
+}
+
+static void softmax_f32(const float *x, float *out, size_t outer, size_t count, size_t inner, uint32_t log)
+{
+    if (count == 0) return;
+    for (size_t o = 0; o < outer; o++) {
+        const size_t at = o * count * inner;
+        if (inner == 1) {
+            softmax_run(x + at, out + at, count, log);
+        } else {
+            for (size_t j = 0; j < inner; j += FG_CHUNK)
+                softmax_columns(x + at + j, out + at + j, count, inner, fg_at_most(inner - j, FG_CHUNK), log);
+        }
+    }
+}
