@@ -20,7 +20,8 @@ enum {
     FG_LIMIT_ELEMENTS = 1 << 28,
     FG_LIMIT_KERNEL = 4096,
     FG_LIMIT_TAPS = 65536,
-    FG_LIMIT_PHASES = 64
+    FG_LIMIT_PHASES = 64,
+    FG_LIMIT_TABLES = 1 << 26 /* entries of all nodes' index tables together: bounds the time of opening */
 };
 
 typedef enum fg_section_kind {
