@@ -1,0 +1,335 @@
+"""A stream of frames through a graph in NumPy: the executable specification of the engine's gating.
+
+It decides pixel by pixel, as the engine does, what is recomputed, written and passed on. It saves little time: a node
+with any candidate is computed whole and the candidates are picked from the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ArgumentError
+from .footprint import Mask, footprint, pixel_macs
+from .graph import GateNorm, Graph, HoldGate, Input, Node, Resize, Value, ValueKind, View
+from .ops import Floats, compute
+from .prepare import fit, normalize
+
+Frame = npt.NDArray[np.generic]
+MAX_SIDE = 65536
+
+
+@dataclass
+class _NodeState:
+    """What a stream keeps per node besides the held output, and what the last push did."""
+
+    residue: Mask  # recomputed, but held back by the gate
+    macs_map: npt.NDArray[np.int64]  # per pixel; (0, 0) for views, which compute nothing
+    std: np.float32 = field(default_factory=lambda: np.float32(0))  # measured; 0: not yet
+    unmeasured: bool = True  # changed since std was measured
+    macs: int = 0
+    macs_total: int = 0
+    computed: int = 0
+    changed: int = 0
+
+
+class ReferenceStream:
+    """Pushes frames through ``graph`` and recomputes what changed.
+
+    Args:
+        graph: a network as the file holds it.
+        gating: False computes every frame dense.
+        threshold_scale: multiplies all thresholds, the inputs' too; 0 is exact.
+        refresh: every so many pushes thresholds are 0 and what gates held back is made good; 0: never.
+
+    Raises:
+        ArgumentError: an option is out of range.
+    """
+
+    def __init__(self, graph: Graph, *, gating: bool = True, threshold_scale: float = 1.0, refresh: int = 16) -> None:
+        if not (math.isfinite(threshold_scale) and threshold_scale >= 0):
+            raise ArgumentError(f"threshold_scale must be finite and not negative, not {threshold_scale}")
+        if refresh < 0:
+            raise ArgumentError(f"refresh must not be negative, not {refresh}")
+        self._graph = graph
+        self._gating = gating
+        self._scale = np.float32(threshold_scale)
+        self._refresh = refresh
+        self._arrays: dict[str, Any] = {}  # Floats; constants may be index tables, too
+        self._masks: dict[str, Mask] = {}
+        producers = graph.producers()
+        for value in graph.values.values():
+            if value.kind == ValueKind.CONSTANT:
+                assert value.data is not None
+                self._arrays[value.name] = value.data
+                continue
+            self._masks[value.name] = np.zeros((value.rows, value.cols), np.bool_)
+            if not _is_view(producers.get(value.name)):
+                self._arrays[value.name] = np.zeros(value.extents, np.float32)
+        self._grey = {
+            item.name: np.zeros(graph.values[item.value].extents, np.uint8)
+            for item in graph.inputs
+            if item.preprocess is not None
+        }
+        for node in graph.nodes:
+            if _is_view(node):  # another look at the same memory
+                self._arrays[node.output] = self._input_arrays(node)[0].reshape(graph.values[node.output].extents)
+        self._states: list[_NodeState] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next push recomputes all."""
+        self._states = [self._new_state(node) for node in self._graph.nodes]
+        for mask in self._masks.values():
+            mask[...] = False
+        self._frames = 0
+        self._refreshes = 0
+        self._since_refresh = 0
+
+    def push(self, frames: Sequence[Frame]) -> None:
+        """Process one frame per input, each (H, W, C), uint8 or float32.
+
+        Raises:
+            ArgumentError: a frame is wrong; the stream is as before.
+        """
+        fitted = self._check_frames(frames)
+        dense = not self._gating or self._frames == 0
+        refreshing = not dense and self._refresh > 0 and self._since_refresh == self._refresh
+        scale = np.float32(0) if refreshing else self._scale
+        for item, frame in zip(self._graph.inputs, fitted, strict=True):
+            self._push_input(item, frame, scale, dense)
+        for node, state in zip(self._graph.nodes, self._states, strict=True):
+            self._push_node(node, state, scale, dense, refreshing)
+        if self._gating and (dense or refreshing):
+            self._measure()
+        self._frames += 1
+        self._refreshes += refreshing
+        self._since_refresh = 1 if dense or refreshing else self._since_refresh + 1
+
+    def output(self, index: int) -> npt.NDArray[np.generic]:
+        """Output ``index`` in the source model's shape and dtype: read-only, float32 ones valid until the next push."""
+        output = self._graph.outputs[index]
+        array = _in_source_shape(self._graph.values[output.value], self._arrays[output.value])
+        if output.dtype == "bool":
+            array = array != 0
+        array = array.astype(output.dtype, copy=False)[...]
+        array.flags.writeable = False
+        return array
+
+    def input_mask(self, index: int) -> Mask:
+        """The pixels (rows, cols) of input ``index`` that changed in the last push."""
+        return np.array(self._masks[self._graph.inputs[index].value])
+
+    def node_mask(self, index: int) -> Mask:
+        """The pixels (rows, cols) of node ``index``'s output that changed in the last push."""
+        return np.array(self._masks[self._graph.nodes[index].output])
+
+    def output_mask(self, index: int) -> Mask:
+        """The pixels (rows, cols) of output ``index`` that changed in the last push; a constant's never do."""
+        value = self._graph.values[self._graph.outputs[index].value]
+        return np.array(self._masks.get(value.name, np.zeros((value.rows, value.cols), np.bool_)))
+
+    def stats(self, node: int | None = None) -> dict[str, int]:
+        """The counters of one node, or of the whole network; the fields of fg_stats in framegate.h."""
+        states = self._states if node is None else [self._states[node]]
+        return {
+            "frames": self._frames,
+            "macs_dense": sum(int(state.macs_map.sum()) for state in states),
+            "macs": sum(state.macs for state in states),
+            "macs_total": sum(state.macs_total for state in states),
+            "pixels": sum(state.macs_map.size for state in states),
+            "computed": sum(state.computed for state in states),
+            "changed": sum(state.changed for state in states),
+            "refreshes": self._refreshes,
+        }
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes kept between pushes."""
+        held: int = sum(self._arrays[name].nbytes for name in self._masks if self._arrays[name].base is None)
+        masks = sum(mask.nbytes for mask in self._masks.values()) + sum(s.residue.nbytes for s in self._states)
+        return held + masks + sum(grey.nbytes for grey in self._grey.values())
+
+    def _new_state(self, node: Node) -> _NodeState:
+        extents = self._graph.values[node.output].extents
+        if _is_view(node):
+            return _NodeState(np.zeros((0, 0), np.bool_), np.zeros((0, 0), np.int64))
+        macs_map = pixel_macs(node.attributes, self._input_arrays(node), extents)
+        return _NodeState(np.zeros(extents[:2], np.bool_), macs_map)
+
+    def _input_arrays(self, node: Node) -> list[Any]:
+        return [None if name is None else self._arrays[name] for name in node.inputs]
+
+    def _check_frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames at the networks' sizes. Raises ArgumentError."""
+        if len(frames) != len(self._graph.inputs):
+            raise ArgumentError(f"{len(self._graph.inputs)} frames needed, {len(frames)} given")
+        fitted = []
+        for item, frame in zip(self._graph.inputs, frames, strict=True):
+            value = self._graph.values[item.value]
+            _check_frame(item, value, frame)
+            if item.preprocess is not None:
+                frame = fit(frame.astype(np.uint8, copy=False), value.rows, value.cols, item.preprocess)
+            fitted.append(frame)
+        return fitted
+
+    def _push_input(self, item: Input, frame: Frame, scale: np.float32, dense: bool) -> None:
+        held, mask = self._arrays[item.value], self._masks[item.value]
+        threshold = np.float32(item.threshold) * scale
+        if item.preprocess is not None:
+            grey = self._grey[item.name]
+            distance = np.abs(frame.astype(np.int16) - grey.astype(np.int16))
+            mask[...] = dense or (distance > math.floor(min(threshold, 255.0))).any(axis=2)
+            grey[mask] = frame[mask]
+            held[mask] = normalize(grey, item.preprocess)[mask]
+            return
+        level = np.float32(1.0 if frame.dtype == np.uint8 else item.grey_level)
+        values = frame.astype(np.float32)
+        if threshold * level > 0:
+            mask[...] = dense or (~(np.abs(values - held) <= threshold * level)).any(axis=2)
+        else:
+            mask[...] = dense or _bits_differ(values, held)
+        held[mask] = values[mask]
+
+    def _push_node(self, node: Node, state: _NodeState, scale: np.float32, dense: bool, refreshing: bool) -> None:
+        inputs = self._input_arrays(node)
+        mask, extents = self._masks[node.output], self._graph.values[node.output].extents
+        if dense:
+            mask[...] = True
+        else:
+            masks = [None if name is None else self._masks.get(name) for name in node.inputs]
+            mask[...] = footprint(node.attributes, masks, inputs, extents)
+        if _is_view(node):
+            return
+        if refreshing:
+            mask |= state.residue
+        if node.gate is not None and not dense:
+            mask[...] = grow_blocks(mask, node.gate.block)
+        candidates = mask.copy()
+        state.computed = int(candidates.sum())
+        state.macs = int(state.macs_map[candidates].sum())
+        state.macs_total += state.macs
+        state.changed = 0
+        if not state.computed:
+            return
+        held = self._arrays[node.output]
+        new = compute(node.attributes, inputs, extents, node.activation)
+        if dense:
+            written = candidates
+            state.residue[...] = False
+        else:
+            differs = candidates & _bits_differ(new, held)
+            written = _fired(node.gate, state, new, held, candidates, differs, scale)
+            mask[...] = written & differs
+            state.residue[candidates] = (differs & ~written)[candidates]
+        held[written] = new[written]
+        state.changed = int(written.sum())
+        state.unmeasured |= bool(mask.any())
+
+    def _measure(self) -> None:
+        """The standard deviations that thresholds are relative to, where the file gives none."""
+        for node, state in zip(self._graph.nodes, self._states, strict=True):
+            if node.gate is not None and node.gate.std == 0 and state.unmeasured:
+                state.std = standard_deviation(self._arrays[node.output])
+                state.unmeasured = False
+
+
+def grow_blocks(mask: Mask, block: int) -> Mask:
+    """Every ``block`` x ``block`` square that holds a set pixel set whole; the grid is anchored at pixel (0, 0)."""
+    rows, cols = mask.shape
+    padded = np.pad(mask, ((0, -rows % block), (0, -cols % block)))
+    squares = np.any(padded.reshape(padded.shape[0] // block, block, padded.shape[1] // block, block), axis=(1, 3))
+    grown: Mask = squares.repeat(block, axis=0).repeat(block, axis=1)[:rows, :cols]
+    return grown
+
+
+def standard_deviation(x: Floats) -> np.float32:
+    """Of all numbers of a map (rows, cols, channels), from sums per row in double precision."""
+    rows: npt.NDArray[np.float64] = x.astype(np.float64).reshape(x.shape[0], -1)
+    total = squares = 0.0
+    for row in rows:
+        total += float(row.sum())
+        squares += float((row * row).sum())
+    mean = total / x.size
+    std: np.float32 = np.float32(math.sqrt(max(0.0, squares / x.size - mean * mean)))
+    return std
+
+
+def distances(norm: GateNorm, new: Floats, held: Floats) -> Floats:
+    """Per pixel of (n, channels): sum of |d| (l1), of d * d (rms), or max |d|; sums in eight lanes as in the engine."""
+    d: Floats = np.abs(new - held)
+    if norm == GateNorm.MAX:
+        largest: Floats = np.max(d, axis=1)
+        return largest
+    terms = d * d if norm == GateNorm.RMS else d
+    lanes = np.pad(terms, ((0, 0), (0, -terms.shape[1] % 8))).reshape(len(terms), -1, 8)
+    s = np.zeros((len(terms), 8), np.float32)
+    for i in range(lanes.shape[1]):
+        s += lanes[:, i]
+    total: Floats = ((s[:, 0] + s[:, 4]) + (s[:, 2] + s[:, 6])) + ((s[:, 1] + s[:, 5]) + (s[:, 3] + s[:, 7]))
+    return total
+
+
+def _fired(
+    gate: HoldGate | None,
+    state: _NodeState,
+    new: Floats,
+    held: Floats,
+    candidates: Mask,
+    differs: Mask,
+    scale: np.float32,
+) -> Mask:
+    """The candidates that the gate lets through; without a threshold those whose bits differ."""
+    if gate is None:
+        return differs
+    std = np.float32(gate.std) if gate.std > 0 else state.std
+    threshold = np.float32(gate.alpha) * std * scale
+    if not threshold > 0:
+        return differs
+    limit = threshold
+    if gate.norm != GateNorm.MAX:
+        limit = (threshold if gate.norm == GateNorm.L1 else threshold * threshold) * np.float32(new.shape[2])
+    fired = np.zeros(candidates.shape, np.bool_)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # not (a <= b), so that NaN fires
+        fired[candidates] = ~(distances(gate.norm, new[candidates], held[candidates]) <= limit)
+    return grow_blocks(fired, gate.block)
+
+
+def _is_view(node: Node | None) -> bool:
+    return node is not None and isinstance(node.attributes, View)
+
+
+def _bits_differ(a: Floats, b: Floats) -> Mask:
+    """Pixels (rows, cols) where any number's bits differ."""
+    out: Mask = (np.ascontiguousarray(a).view(np.uint32) != b.view(np.uint32)).any(axis=2)
+    return out
+
+
+def _in_source_shape(value: Value, array: Any) -> npt.NDArray[np.generic]:
+    """The stored array (rows, cols, channels) with the source model's shape and order of axes."""
+    order = [*value.pixel_axes, *(axis for axis in range(len(value.shape)) if axis not in value.pixel_axes)]
+    out: npt.NDArray[np.generic] = array.reshape([value.shape[axis] for axis in order]).transpose(np.argsort(order))
+    return out
+
+
+def _check_frame(item: Input, value: Value, frame: Frame) -> None:
+    """Raises ArgumentError."""
+    prepared = item.preprocess is not None
+    if frame.dtype != np.uint8 and (prepared or frame.dtype != np.float32):
+        wanted = "uint8" if prepared else "uint8 or float32"
+        raise ArgumentError(f"input {item.name}: frames must be {wanted}, not {frame.dtype}")
+    resized = item.preprocess is not None and item.preprocess.resize != Resize.NONE
+    if frame.ndim != 3 or frame.shape[2] != value.channels:
+        raise ArgumentError(f"input {item.name}: (H, W, {value.channels}) needed, not {frame.shape}")
+    if resized and not all(1 <= side <= MAX_SIDE for side in frame.shape[:2]):
+        raise ArgumentError(f"input {item.name}: sides must be 1 to {MAX_SIDE}, not {frame.shape[:2]}")
+    if not resized and frame.shape != value.extents:
+        raise ArgumentError(f"input {item.name}: {value.extents} needed, not {frame.shape}")
+    if frame.dtype == np.float32 and not np.isfinite(frame.astype(np.float32, copy=False)).all():
+        raise ArgumentError(f"input {item.name}: the frame holds NaN or infinite numbers")
