@@ -104,7 +104,7 @@ def develop(extra: str = "test") -> None:
         setup = stamp_of("pyproject.toml", "CMakeLists.txt")
         last = stamp.read_text().split() if stamp.exists() and (folder / "CMakeCache.txt").exists() else ["", ""]
         if last[0] == setup and last[1] in (extra, "test"):  # all extras are in test
-            query = [tool("python"), "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
+            query = [str(tool("python")), "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
             site = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
             run(find("cmake") or "cmake", "--build", folder, "-j2")
             run(find("cmake") or "cmake", "--install", folder, "--prefix", site)
