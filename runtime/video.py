@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .reference.errors import ArgumentError, Error
+from .errors import ArgumentError, Error
 
 Image = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.generic]

@@ -1,0 +1,159 @@
+/* mask.c: word-wise operations on changed masks. */
+#include "mask.h"
+
+#include <string.h>
+
+void fg_mask_clear(uint64_t *mask, size_t words) { memset(mask, 0, words * sizeof *mask); }
+
+void fg_mask_fill_row(uint64_t *row, uint32_t cols)
+{
+    uint32_t words = fg_mask_words(cols);
+    memset(row, 0xFF, words * sizeof *row);
+    row[words - 1] = fg_mask_tail(cols);
+}
+
+void fg_mask_fill(uint64_t *mask, uint32_t rows, uint32_t cols)
+{
+    uint32_t words = fg_mask_words(cols);
+    for (uint32_t row = 0; row < rows; row++) fg_mask_fill_row(mask + (size_t)row * words, cols);
+}
+
+void fg_mask_or(uint64_t *mask, const uint64_t *other, size_t words)
+{
+    for (size_t i = 0; i < words; i++) mask[i] |= other[i];
+}
+
+uint32_t fg_mask_any(const uint64_t *mask, size_t words)
+{
+    for (size_t i = 0; i < words; i++) {
+        if (mask[i]) return 1;
+    }
+    return 0;
+}
+
+uint64_t fg_mask_count(const uint64_t *mask, size_t words)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < words; i++) count += (uint64_t)__builtin_popcountll(mask[i]);
+    return count;
+}
+
+void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last)
+{
+    uint32_t from = first / 64u, to = last / 64u;
+    uint64_t head = ~UINT64_C(0) << (first % 64u), tail = ~UINT64_C(0) >> (63u - last % 64u);
+    if (from == to) {
+        row[from] |= head & tail;
+        return;
+    }
+    row[from] |= head;
+    for (uint32_t i = from + 1; i < to; i++) row[i] = ~UINT64_C(0);
+    row[to] |= tail;
+}
+
+/* Every group of block bits becomes all ones if any of them is set. */
+static uint64_t grow_word(uint64_t word, uint32_t block)
+{
+    static const uint64_t lowest[4] = {0, UINT64_C(0x5555555555555555), UINT64_C(0x1111111111111111),
+                                       UINT64_C(0x0101010101010101)};
+    uint32_t level = block == 2 ? 1 : block == 4 ? 2 : 3;
+    for (uint32_t shift = 1; shift < block; shift *= 2) word |= word >> shift;
+    return (word & lowest[level]) * ((UINT64_C(1) << block) - 1);
+}
+
+void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block)
+{
+    uint32_t words = fg_mask_words(cols);
+    for (uint32_t top = 0; top < rows; top += block) {
+        uint32_t end = top + block < rows ? top + block : rows;
+        for (uint32_t i = 0; i < words; i++) {
+            uint64_t word = 0;
+            for (uint32_t row = top; row < end; row++) word |= mask[(size_t)row * words + i];
+            if (!word) continue;
+            word = grow_word(word, block);
+            if (i == words - 1) word &= fg_mask_tail(cols);
+            for (uint32_t row = top; row < end; row++) mask[(size_t)row * words + i] = word;
+        }
+    }
+}
+
+void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes)
+{
+    uint32_t words = fg_mask_words(cols);
+    for (uint32_t row = 0; row < rows; row++) {
+        for (uint32_t col = 0; col < cols; col++) *bytes++ = (uint8_t)fg_mask_test(mask + (size_t)row * words, col);
+    }
+}
+
+/* out[j] |= in[j + shift] over whole rows of words. */
+static void or_shifted(uint64_t *out, uint32_t out_words, const uint64_t *in, uint32_t in_words, int64_t shift)
+{
+    int64_t word_shift = shift >= 0 ? shift / 64 : -((-shift + 63) / 64);
+    uint32_t bits = (uint32_t)(shift - word_shift * 64);
+    for (uint32_t i = 0; i < out_words; i++) {
+        int64_t from = (int64_t)i + word_shift;
+        uint64_t low = from >= 0 && from < (int64_t)in_words ? in[from] : 0;
+        uint64_t high = from + 1 >= 0 && from + 1 < (int64_t)in_words ? in[from + 1] : 0;
+        out[i] |= bits ? (low >> bits) | (high << (64u - bits)) : low;
+    }
+}
+
+/* The even bits of a word, packed into its lower half. */
+static uint64_t even_bits(uint64_t word)
+{
+    word &= UINT64_C(0x5555555555555555);
+    word = (word | (word >> 1)) & UINT64_C(0x3333333333333333);
+    word = (word | (word >> 2)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    word = (word | (word >> 4)) & UINT64_C(0x00FF00FF00FF00FF);
+    word = (word | (word >> 8)) & UINT64_C(0x0000FFFF0000FFFF);
+    return (word | (word >> 16)) & UINT64_C(0x00000000FFFFFFFF);
+}
+
+/* out[j] |= in[j * stride]. */
+static void or_strided(uint64_t *out, uint32_t out_cols, const uint64_t *in, uint32_t in_words, uint32_t stride)
+{
+    if (stride == 2) {
+        for (uint32_t i = 0; i < in_words; i++) out[i / 2] |= even_bits(in[i]) << (i % 2u ? 32u : 0u);
+        return;
+    }
+    for (uint32_t j = 0; j < out_cols; j++) {
+        if (fg_mask_test(in, j * stride)) fg_mask_set(out, j);
+    }
+}
+
+static uint32_t spread_cols(const fg_window *window, uint32_t out_cols)
+{
+    return window->stride_w == 1 ? out_cols : (out_cols - 1) * window->stride_w + 1;
+}
+
+size_t fg_mask_window_scratch(const fg_window *window, uint32_t in_cols, uint32_t out_cols)
+{
+    return (size_t)fg_mask_words(in_cols) + fg_mask_words(spread_cols(window, out_cols));
+}
+
+void fg_mask_window(const fg_window *window, const uint64_t *in, uint32_t in_rows, uint32_t in_cols, uint64_t *out,
+                    uint32_t out_rows, uint32_t out_cols, uint64_t *scratch)
+{
+    uint32_t in_words = fg_mask_words(in_cols), out_words = fg_mask_words(out_cols);
+    uint32_t spread = spread_cols(window, out_cols), spread_words = fg_mask_words(spread);
+    uint64_t *column = scratch, *dilated = scratch + in_words;
+    for (uint32_t i = 0; i < out_rows; i++, out += out_words) {
+        fg_mask_clear(column, in_words);
+        for (uint32_t k = 0; k < window->kernel_h; k++) {
+            int64_t row = (int64_t)i * window->stride_h - window->pad_top + (int64_t)k * window->dilation_h;
+            if (row >= 0 && row < (int64_t)in_rows) fg_mask_or(column, in + (size_t)row * in_words, in_words);
+        }
+        if (!fg_mask_any(column, in_words)) continue;
+        uint64_t *target = window->stride_w == 1 ? out : dilated;
+        if (target == dilated) fg_mask_clear(dilated, spread_words);
+        for (uint32_t k = 0; k < window->kernel_w; k++) {
+            int64_t shift = (int64_t)k * window->dilation_w - window->pad_left;
+            or_shifted(target, target == out ? out_words : spread_words, column, in_words, shift);
+        }
+        if (target == dilated) {
+            dilated[spread_words - 1] &= fg_mask_tail(spread);
+            or_strided(out, out_cols, dilated, spread_words, window->stride_w);
+        }
+        out[out_words - 1] &= fg_mask_tail(out_cols);
+    }
+}

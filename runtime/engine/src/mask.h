@@ -1,0 +1,48 @@
+/* mask.h: one bit per pixel, rows padded to 64-bit words; bits beyond the last column are always 0. */
+#ifndef FG_MASK_H
+#define FG_MASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline uint32_t fg_mask_words(uint32_t cols) { return (cols + 63u) / 64u; }
+
+/* Bits of the last word of a row that stand for columns. */
+static inline uint64_t fg_mask_tail(uint32_t cols)
+{
+    return (cols % 64u) ? (~UINT64_C(0) >> (64u - cols % 64u)) : ~UINT64_C(0);
+}
+
+static inline uint32_t fg_mask_test(const uint64_t *row, uint32_t col)
+{
+    return (uint32_t)(row[col / 64u] >> (col % 64u)) & 1u;
+}
+
+static inline void fg_mask_set(uint64_t *row, uint32_t col) { row[col / 64u] |= UINT64_C(1) << (col % 64u); }
+
+static inline uint32_t fg_mask_lowest(uint64_t word) { return (uint32_t)__builtin_ctzll(word); }
+
+void fg_mask_clear(uint64_t *mask, size_t words);
+void fg_mask_fill(uint64_t *mask, uint32_t rows, uint32_t cols);
+void fg_mask_fill_row(uint64_t *row, uint32_t cols);
+void fg_mask_or(uint64_t *mask, const uint64_t *other, size_t words);
+uint32_t fg_mask_any(const uint64_t *mask, size_t words);
+uint64_t fg_mask_count(const uint64_t *mask, size_t words);
+/* Sets bits first .. last of a row. */
+void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last);
+/* Grows every set bit to its whole block x block square (block 2, 4 or 8, grid anchored at 0). */
+void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
+void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes);
+
+/* A window sliding over an input map: output (i, j) reads input rows i * stride_h - pad_top + k * dilation_h, and so on. */
+typedef struct fg_window {
+    uint32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+} fg_window;
+
+/* Words of scratch fg_mask_window needs. */
+size_t fg_mask_window_scratch(const fg_window *window, uint32_t in_cols, uint32_t out_cols);
+/* out |= output pixels whose window holds a set input pixel. */
+void fg_mask_window(const fg_window *window, const uint64_t *in, uint32_t in_rows, uint32_t in_cols, uint64_t *out,
+                    uint32_t out_rows, uint32_t out_cols, uint64_t *scratch);
+
+#endif

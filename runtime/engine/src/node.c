@@ -1,0 +1,275 @@
+/* node.c: one node of a push: candidates, work list, computation, hold gate, masks. The only path there is: a dense frame
+ * is one whose every pixel is a candidate. */
+#include <string.h>
+
+#include "state.h"
+
+/* What the threads of one node share. */
+typedef struct node_work {
+    fg_stream *stream;
+    const fg_op_entry *op;
+    fg_op_context context;
+    size_t out_stride;
+    uint32_t full;
+    uint32_t gated;  /* compare by distance; otherwise by bits */
+    uint32_t norm, block;
+    float limit;     /* of the distance kernel's result */
+} node_work;
+
+static uint32_t next_pixels(uint32_t *pixels, uint32_t row, uint32_t cols, uint32_t word_index, uint64_t word)
+{
+    uint32_t n = 0;
+    for (; word; word &= word - 1) pixels[n++] = row * cols + word_index * 64u + fg_mask_lowest(word);
+    return n;
+}
+
+/* The candidates in row order. */
+static uint32_t list_rows(fg_stream *stream, const fg_value_state *out, uint32_t chunk, uint32_t *chunk_count)
+{
+    uint32_t n = 0, chunks = 0;
+    for (uint32_t row = 0; row < out->rows; row++) {
+        const uint64_t *words = stream->candidates + (size_t)row * out->words;
+        for (uint32_t w = 0; w < out->words; w++) {
+            if (words[w]) n += next_pixels(stream->pixels + n, row, out->cols, w, words[w]);
+        }
+    }
+    for (uint32_t start = 0; start < n; start += chunk) stream->chunks[chunks++] = start;
+    stream->chunks[chunks] = n;
+    *chunk_count = chunks;
+    return n;
+}
+
+/* The candidates block by block, no block divided between two chunks. Candidates are whole blocks already. */
+static uint32_t list_blocks(fg_stream *stream, const fg_value_state *out, uint32_t block, uint32_t chunk,
+                            uint32_t *chunk_count)
+{
+    uint32_t n = 0, chunks = 0;
+    stream->chunks[0] = 0;
+    for (uint32_t top = 0; top < out->rows; top += block) {
+        uint32_t end = top + block < out->rows ? top + block : out->rows;
+        const uint64_t *first = stream->candidates + (size_t)top * out->words;
+        for (uint32_t left = 0; left < out->cols; left += block) {
+            if (!fg_mask_test(first, left)) continue;
+            uint32_t right = left + block < out->cols ? left + block : out->cols;
+            if (n + (end - top) * (right - left) - stream->chunks[chunks] > chunk) stream->chunks[++chunks] = n;
+            for (uint32_t row = top; row < end; row++) {
+                for (uint32_t col = left; col < right; col++) stream->pixels[n++] = row * out->cols + col;
+            }
+        }
+    }
+    if (n) stream->chunks[++chunks] = n;
+    *chunk_count = chunks;
+    return n;
+}
+
+static uint32_t block_of(const fg_value_state *out, uint32_t block, uint32_t pixel)
+{
+    return pixel / out->cols / block * fg_mask_words(out->cols) * 64u + pixel % out->cols / block;
+}
+
+/* Flags of one computed chunk: which pixels differ from what is held, and which of them their gate lets through. */
+static void judge(const node_work *work, const uint32_t *pixels, uint32_t count, const float *tile, uint8_t *flags)
+{
+    const fg_value_state *out = work->context.output;
+    size_t channels = out->channels;
+    for (uint32_t i = 0; i < count; i++) {
+        const float *fresh = tile + i * work->out_stride, *held = out->data + pixels[i] * channels;
+        if (memcmp(fresh, held, channels * sizeof *held) == 0) {
+            flags[i] = FG_PIXEL_SAME;
+        } else if (!work->gated) {
+            flags[i] = FG_PIXEL_CHANGED;
+        } else {
+            float distance = work->context.kernels->distance_f32(work->norm, fresh, held, channels);
+            flags[i] = distance <= work->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED; /* a NaN fires */
+        }
+    }
+    if (!work->gated || work->block == 1) return;
+    for (uint32_t start = 0, end; start < count; start = end) { /* one pixel fires for its whole block */
+        uint32_t fires = 0, block = block_of(out, work->block, pixels[start]);
+        for (end = start; end < count && block_of(out, work->block, pixels[end]) == block; end++) {
+            fires |= flags[end] == FG_PIXEL_CHANGED;
+        }
+        for (uint32_t i = start; fires && i < end; i++) {
+            if (flags[i] == FG_PIXEL_HELD) flags[i] = FG_PIXEL_CHANGED;
+        }
+    }
+}
+
+static void run_chunk(void *shared, uint32_t item, uint32_t thread)
+{
+    const node_work *work = shared;
+    const fg_stream *stream = work->stream;
+    uint32_t start = stream->chunks[item], count = stream->chunks[item + 1] - start;
+    const uint32_t *pixels = stream->pixels + start;
+    uint8_t *flags = stream->flags + start, *memory = stream->thread_scratch + thread * stream->thread_bytes;
+    float *tile = (float *)(void *)memory;
+    size_t channels = work->context.output->channels;
+    work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
+    if (!work->full) judge(work, pixels, count, tile, flags);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!work->full && flags[i] != FG_PIXEL_CHANGED) continue;
+        memcpy(work->context.output->data + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
+    }
+}
+
+static void run_chunks(fg_stream *stream, node_work *work, uint32_t chunks)
+{
+    if (stream->config.parallel_for && stream->config.threads > 1 && chunks > 1) {
+        stream->config.parallel_for(stream->config.pool, run_chunk, work, chunks);
+        return;
+    }
+    for (uint32_t i = 0; i < chunks; i++) run_chunk(work, i, 0);
+}
+
+/* Turns the flags of the work list into the changed mask and the residue. */
+static void merge_flags(fg_stream *stream, fg_node_state *state, fg_value_state *out, uint32_t count)
+{
+    uint64_t changed = 0;
+    fg_mask_clear(out->mask, (size_t)out->rows * out->words);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = stream->pixels[i] / out->cols, col = stream->pixels[i] % out->cols;
+        size_t word = (size_t)row * out->words + col / 64u;
+        uint64_t bit = UINT64_C(1) << (col % 64u);
+        if (stream->flags[i] == FG_PIXEL_CHANGED) {
+            out->mask[word] |= bit;
+            changed++;
+        }
+        if (!state->residue) continue;
+        if (stream->flags[i] == FG_PIXEL_HELD) {
+            state->residue[word] |= bit;
+        } else {
+            state->residue[word] &= ~bit;
+        }
+    }
+    if (state->residue) state->residue_any = fg_mask_any(state->residue, (size_t)out->rows * out->words);
+    state->changed = changed;
+}
+
+/* The node's standard deviation, summed per row in 8 lanes in double, rows in order: equal for any thread count. */
+static float measure(const fg_value_state *value)
+{
+    size_t numbers = (size_t)value->cols * value->channels;
+    double sum = 0.0, squares = 0.0, count = (double)numbers * value->rows;
+    for (uint32_t row = 0; row < value->rows; row++) {
+        const float *x = value->data + row * numbers;
+        double s[8] = {0}, q[8] = {0};
+        for (size_t i = 0; i < numbers / 8 * 8; i += 8) {
+            for (size_t lane = 0; lane < 8; lane++) {
+                s[lane] += x[i + lane];
+                q[lane] += (double)x[i + lane] * x[i + lane];
+            }
+        }
+        for (size_t i = numbers / 8 * 8; i < numbers; i++) {
+            s[i % 8] += x[i];
+            q[i % 8] += (double)x[i] * x[i];
+        }
+        sum += ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+        squares += ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
+    }
+    double mean = sum / count, variance = squares / count - mean * mean;
+    return variance > 0.0 ? (float)__builtin_sqrt(variance) : variance == variance ? 0.0f : (float)variance;
+}
+
+/* The distance kernel's limit for this push, or 0 where pixels fire by bits. */
+static float gate_limit(const fg_stream *stream, const fg_node_record *node, const fg_node_state *state, size_t channels)
+{
+    if (node->gate == FG_GATE_NONE || stream->refreshing) return 0.0f;
+    float std = node->gate_std > 0.0f ? node->gate_std : state->std;
+    float threshold = node->gate_alpha * std * stream->config.threshold_scale;
+    if (node->gate_norm == FG_NORM_L1) return threshold * (float)channels;
+    if (node->gate_norm == FG_NORM_RMS) return threshold * threshold * (float)channels;
+    return threshold;
+}
+
+static uint64_t listed_macs(const fg_stream *stream, const fg_node_record *node, const fg_node_state *state,
+                            uint32_t count, uint32_t cols)
+{
+    uint64_t macs = 0;
+    if (node->op != FG_OP_CONV_TRANSPOSE2D) return state->pixel_macs * count;
+    for (uint32_t i = 0; i < count; i++) {
+        macs += fg_graph_pixel_macs(&stream->graph, node, stream->pixels[i] / cols, stream->pixels[i] % cols);
+    }
+    return macs;
+}
+
+/* Sets stream->candidates; whether there are any. */
+static uint32_t find_candidates(fg_stream *stream, const fg_op_entry *op, const fg_op_context *context,
+                                const fg_node_state *state)
+{
+    const fg_value_state *out = context->output;
+    size_t words = (size_t)out->rows * out->words;
+    uint32_t touched = stream->refreshing && state->residue_any;
+    for (uint32_t i = 0; i < context->node->input_count && !touched; i++) {
+        touched = fg_op_has_input(context, i) && fg_op_input(context, i)->changed;
+    }
+    if (!touched) return 0;
+    fg_mask_clear(stream->candidates, words);
+    op->footprint(context, stream->candidates, stream->footprint);
+    if (stream->refreshing && state->residue_any) fg_mask_or(stream->candidates, state->residue, words);
+    if (context->node->gate_block > 1) {
+        fg_mask_grow_blocks(stream->candidates, out->rows, out->cols, context->node->gate_block);
+    }
+    return fg_mask_any(stream->candidates, words);
+}
+
+static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t full)
+{
+    fg_value_state *out = context->output;
+    fg_mask_clear(out->mask, (size_t)out->rows * out->words);
+    out->changed = full || fg_op_input(context, 0)->changed;
+    if (full) {
+        fg_mask_fill(out->mask, out->rows, out->cols);
+    } else if (out->changed) {
+        fg_op_view.footprint(context, out->mask, stream->footprint);
+    }
+}
+
+void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
+{
+    const fg_node_record *record = &stream->graph.nodes[node];
+    fg_node_state *state = &stream->nodes[node];
+    node_work work = {.stream = stream, .op = fg_op_entry_of(record->op), .full = full};
+    work.context = fg_node_context(stream, node, full);
+    fg_value_state *out = work.context.output;
+    size_t words = (size_t)out->rows * out->words;
+    state->macs = state->computed = state->changed = 0;
+    if (record->op == FG_OP_VIEW) {
+        run_view(stream, &work.context, full);
+        return;
+    }
+    if (full) {
+        fg_mask_fill(stream->candidates, out->rows, out->cols);
+    } else if (!find_candidates(stream, work.op, &work.context, state)) {
+        if (out->changed) fg_mask_clear(out->mask, words);
+        out->changed = 0;
+        return;
+    }
+    work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
+    work.norm = record->gate_norm;
+    work.block = record->gate_block;
+    work.limit = gate_limit(stream, record, state, out->channels);
+    work.gated = work.limit > 0.0f || work.limit != work.limit;
+    uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
+    uint32_t count = work.block > 1 && !full ? list_blocks(stream, out, work.block, chunk, &chunks)
+                                             : list_rows(stream, out, chunk, &chunks);
+    if (work.op->before) work.op->before(&work.context);
+    run_chunks(stream, &work, chunks);
+    if (full) {
+        memcpy(out->mask, stream->candidates, words * sizeof *out->mask);
+        if (state->residue) fg_mask_clear(state->residue, words);
+        state->residue_any = 0;
+        state->changed = count;
+    } else {
+        merge_flags(stream, state, out, count);
+    }
+    out->changed = state->changed > 0;
+    state->stale |= out->changed;
+    state->computed = count;
+    state->macs = listed_macs(stream, record, state, count, out->cols);
+    state->macs_total += state->macs;
+    if (record->gate == FG_GATE_HOLD && !(record->gate_std > 0.0f) && stream->config.gating && state->stale &&
+        (full || stream->refreshing)) {
+        state->std = measure(out);
+        state->stale = 0;
+    }
+}

@@ -1,0 +1,196 @@
+/* gather.c: index maps over rows, cols and channels, concatenation, resampling by tables. */
+#include "op.h"
+
+#include <string.h>
+
+enum { GATHER_X = 0, GATHER_ROWS = 1, GATHER_COLS = 2, GATHER_CHANNELS = 3 };
+
+static void gather_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    const fg_value_state *x = fg_op_input(context, GATHER_X), *out = context->output;
+    const int32_t *rows = fg_op_table(context, GATHER_ROWS), *cols = fg_op_table(context, GATHER_COLS);
+    (void)scratch;
+    if (!x->mask || !x->changed) return;
+    for (uint32_t i = 0; i < out->rows; i++) {
+        uint64_t *to = candidates + (size_t)i * out->words;
+        int64_t row = rows ? rows[i] : (int64_t)i;
+        if (row < 0) continue;
+        const uint64_t *from = fg_value_mask_row(x, (uint32_t)row);
+        if (!fg_mask_any(from, x->words)) continue;
+        if (!cols) {
+            fg_mask_or(to, from, out->words);
+            continue;
+        }
+        for (uint32_t j = 0; j < out->cols; j++) {
+            if (cols[j] >= 0 && fg_mask_test(from, (uint32_t)cols[j])) fg_mask_set(to, j);
+        }
+    }
+}
+
+static void fill_numbers(float *out, size_t count, float value)
+{
+    for (size_t i = 0; i < count; i++) out[i] = value;
+}
+
+static void gather_channels(const float *from, const int32_t *map, float fill, float *out, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++) out[c] = map[c] < 0 ? fill : from[map[c]];
+}
+
+static void gather_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                           size_t out_stride, void *scratch)
+{
+    const fg_gather_attributes *a = &context->node->attributes.gather;
+    const fg_value_state *x = fg_op_input(context, GATHER_X);
+    const int32_t *rows = fg_op_table(context, GATHER_ROWS), *cols = fg_op_table(context, GATHER_COLS);
+    const int32_t *map = fg_op_table(context, GATHER_CHANNELS);
+    size_t channels = context->output->channels;
+    (void)scratch;
+    for (uint32_t i = 0; i < count; i++, out += out_stride) {
+        uint32_t row = pixels[i] / context->output->cols, col = pixels[i] % context->output->cols;
+        int64_t in_row = rows ? rows[row] : (int64_t)row, in_col = cols ? cols[col] : (int64_t)col;
+        if (in_row < 0 || in_col < 0) {
+            fill_numbers(out, channels, a->fill);
+            continue;
+        }
+        const float *from = x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels;
+        if (!map) {
+            memcpy(out, from, channels * sizeof *out);
+            continue;
+        }
+        size_t phase = (size_t)(row % (uint32_t)a->phase_rows) * (size_t)a->phase_cols + col % (uint32_t)a->phase_cols;
+        gather_channels(from, map + phase * channels, a->fill, out, channels);
+    }
+}
+
+const fg_op_entry fg_op_gather = {NULL, NULL, gather_footprint, NULL, gather_compute};
+
+/* ---- concat ---- */
+
+static void concat_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    int32_t axis = context->node->attributes.concat.axis;
+    const fg_value_state *out = context->output;
+    uint32_t offset = 0;
+    (void)scratch;
+    for (uint32_t i = 0; i < context->node->input_count; i++) {
+        const fg_value_state *x = fg_op_input(context, i);
+        if (x->mask && x->changed && axis != 1) {
+            uint64_t *to = candidates + (size_t)(axis == 0 ? offset : 0) * out->words;
+            fg_mask_or(to, x->mask, (size_t)x->rows * x->words);
+        } else if (x->mask && x->changed) {
+            for (uint32_t row = 0; row < x->rows; row++) {
+                const uint64_t *from = fg_value_mask_row(x, row);
+                for (uint32_t col = 0; col < x->cols; col++) {
+                    if (fg_mask_test(from, col)) fg_mask_set(candidates + (size_t)row * out->words, offset + col);
+                }
+            }
+        }
+        offset += axis == 0 ? x->rows : axis == 1 ? x->cols : 0;
+    }
+}
+
+/* The input that holds position at along rows or cols; at becomes the position inside it. */
+static const fg_value_state *concat_find(const fg_op_context *context, int32_t axis, uint32_t *at)
+{
+    for (uint32_t i = 0;; i++) {
+        const fg_value_state *x = fg_op_input(context, i);
+        uint32_t extent = axis == 0 ? x->rows : x->cols;
+        if (*at < extent) return x;
+        *at -= extent;
+    }
+}
+
+static void concat_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                           size_t out_stride, void *scratch)
+{
+    int32_t axis = context->node->attributes.concat.axis;
+    size_t channels = context->output->channels;
+    (void)scratch;
+    for (uint32_t k = 0; axis == 2 && k < context->node->input_count; k++) {
+        const fg_value_state *x = fg_op_input(context, k);
+        for (uint32_t i = 0; i < count; i++) {
+            memcpy(out + i * out_stride, x->data + pixels[i] * (size_t)x->channels, x->channels * sizeof *out);
+        }
+        out += x->channels;
+    }
+    for (uint32_t i = 0; axis != 2 && i < count; i++) {
+        uint32_t at[2] = {pixels[i] / context->output->cols, pixels[i] % context->output->cols};
+        const fg_value_state *x = concat_find(context, axis, &at[axis]);
+        const float *from = x->data + ((size_t)at[0] * x->cols + at[1]) * channels;
+        memcpy(out + i * out_stride, from, channels * sizeof *out);
+    }
+}
+
+const fg_op_entry fg_op_concat = {NULL, NULL, concat_footprint, NULL, concat_compute};
+
+/* ---- resize ---- */
+
+enum { RESIZE_X = 0, RESIZE_ROW_INDEX = 1, RESIZE_ROW_WEIGHT = 2, RESIZE_COL_INDEX = 3, RESIZE_COL_WEIGHT = 4 };
+
+static void resize_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
+{
+    const fg_resize_attributes *a = &node->attributes.resize;
+    uint64_t channels = graph->values[node->output].channels;
+    sizes->thread = (uint64_t)(a->row_taps + a->col_taps) * sizeof(float *) + (uint64_t)a->row_taps * channels * 4;
+    sizes->footprint = fg_mask_words(graph->values[graph->index[node->first_input]].cols) * sizeof(uint64_t);
+}
+
+static void resize_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    const fg_resize_attributes *a = &context->node->attributes.resize;
+    const fg_value_state *x = fg_op_input(context, RESIZE_X), *out = context->output;
+    const int32_t *rows = fg_op_table(context, RESIZE_ROW_INDEX), *cols = fg_op_table(context, RESIZE_COL_INDEX);
+    if (!x->mask || !x->changed) return;
+    for (uint32_t i = 0; i < out->rows; i++, rows += a->row_taps) {
+        uint64_t *to = candidates + (size_t)i * out->words;
+        fg_mask_clear(scratch, x->words);
+        for (int32_t t = 0; t < a->row_taps; t++) {
+            if (rows[t] >= 0) fg_mask_or(scratch, fg_value_mask_row(x, (uint32_t)rows[t]), x->words);
+        }
+        if (!fg_mask_any(scratch, x->words)) continue;
+        for (uint32_t j = 0; j < out->cols; j++) {
+            const int32_t *taps = cols + (size_t)j * (size_t)a->col_taps;
+            uint32_t hit = 0;
+            for (int32_t t = 0; t < a->col_taps; t++) hit |= taps[t] >= 0 && fg_mask_test(scratch, (uint32_t)taps[t]);
+            if (hit) fg_mask_set(to, j);
+        }
+    }
+}
+
+static int any_negative(const int32_t *taps, int32_t count)
+{
+    int negative = 0;
+    for (int32_t t = 0; t < count; t++) negative |= taps[t] < 0;
+    return negative;
+}
+
+static void resize_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                           size_t out_stride, void *scratch)
+{
+    const fg_resize_attributes *a = &context->node->attributes.resize;
+    const fg_value_state *x = fg_op_input(context, RESIZE_X);
+    const float *row_weights = fg_op_optional(context, RESIZE_ROW_WEIGHT);
+    const float *col_weights = fg_op_optional(context, RESIZE_COL_WEIGHT);
+    size_t channels = x->channels, row_taps = (size_t)a->row_taps, col_taps = (size_t)a->col_taps;
+    const float **across = scratch, **down = across + col_taps;
+    float *blended = (float *)(void *)(down + row_taps);
+    for (uint32_t i = 0; i < count; i++, out += out_stride) {
+        uint32_t row = pixels[i] / context->output->cols, col = pixels[i] % context->output->cols;
+        const int32_t *rows = fg_op_table(context, RESIZE_ROW_INDEX) + row * row_taps;
+        const int32_t *cols = fg_op_table(context, RESIZE_COL_INDEX) + col * col_taps;
+        if (any_negative(rows, a->row_taps) || any_negative(cols, a->col_taps)) {
+            fill_numbers(out, channels, a->fill);
+            continue;
+        }
+        for (size_t t = 0; t < row_taps; t++) {
+            const float *base = x->data + (size_t)rows[t] * x->cols * channels;
+            for (size_t u = 0; u < col_taps; u++) across[u] = base + (size_t)cols[u] * channels;
+            down[t] = blended + t * channels;
+            context->kernels->blend_f32(across, col_weights + col * col_taps, col_taps, blended + t * channels, channels);
+        }
+        context->kernels->blend_f32(down, row_weights + row * row_taps, row_taps, out, channels);
+    }
+}
+
+const fg_op_entry fg_op_resize = {resize_sizes, NULL, resize_footprint, NULL, resize_compute};

@@ -1,0 +1,63 @@
+/* op.c: the operators by opcode, and what several of them share. */
+#include "op.h"
+
+static const fg_op_entry *const entries[FG_OP_COUNT] = {
+    [FG_OP_CONV2D] = &fg_op_conv2d,
+    [FG_OP_CONV_TRANSPOSE2D] = &fg_op_conv_transpose2d,
+    [FG_OP_MATMUL] = &fg_op_matmul,
+    [FG_OP_POOL] = &fg_op_pool,
+    [FG_OP_REDUCE_PIXELS] = &fg_op_reduce_pixels,
+    [FG_OP_REDUCE_CHANNELS] = &fg_op_reduce_channels,
+    [FG_OP_SOFTMAX] = &fg_op_softmax,
+    [FG_OP_UNARY] = &fg_op_unary,
+    [FG_OP_BINARY] = &fg_op_binary,
+    [FG_OP_WHERE] = &fg_op_where,
+    [FG_OP_GATHER] = &fg_op_gather,
+    [FG_OP_CONCAT] = &fg_op_concat,
+    [FG_OP_RESIZE] = &fg_op_resize,
+    [FG_OP_VIEW] = &fg_op_view,
+    [FG_OP_TRANSPOSE] = &fg_op_transpose,
+};
+
+const fg_op_entry *fg_op_entry_of(uint32_t op) { return entries[op]; }
+
+void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride)
+{
+    const fg_node_record *node = context->node;
+    size_t channels = context->output->channels;
+    if (node->activation == FG_ACT_IDENTITY) return;
+    if (channels == out_stride) {
+        context->kernels->activation_f32(node->activation, node->activation_parameters, out, channels * count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        context->kernels->activation_f32(node->activation, node->activation_parameters, out + i * out_stride, channels);
+    }
+}
+
+void fg_op_footprint_broadcast(const fg_op_context *context, const fg_value_state *value, uint64_t *candidates)
+{
+    const fg_value_state *output = context->output;
+    if (!value->mask || !value->changed) return;
+    if (value->rows == output->rows && value->cols == output->cols) {
+        fg_mask_or(candidates, value->mask, (size_t)output->rows * output->words);
+        return;
+    }
+    for (uint32_t row = 0; row < output->rows; row++) {
+        const uint64_t *from = fg_value_mask_row(value, value->rows == 1 ? 0 : row);
+        uint64_t *to = candidates + (size_t)row * output->words;
+        if (value->cols == output->cols) {
+            fg_mask_or(to, from, output->words);
+        } else if (from[0] & 1u) {
+            fg_mask_fill_row(to, output->cols);
+        }
+    }
+}
+
+void fg_op_footprint_pointwise(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    (void)scratch;
+    for (uint32_t i = 0; i < context->node->input_count; i++) {
+        if (fg_op_has_input(context, i)) fg_op_footprint_broadcast(context, fg_op_input(context, i), candidates);
+    }
+}

@@ -1,0 +1,96 @@
+/* op.h: what an operator is to the stream: where it must recompute, and how it computes listed pixels. */
+#ifndef FG_OP_H
+#define FG_OP_H
+
+#include "../graph.h"
+#include "../kernels/kernels.h"
+#include "../mask.h"
+
+/* A value of one stream. */
+typedef struct fg_value_state {
+    float *data;    /* held numbers; constants: in the file */
+    uint64_t *mask; /* pixels that changed in this push; NULL for constants */
+    uint32_t rows, cols, channels;
+    uint32_t words;   /* of a mask row */
+    uint32_t changed; /* whether any bit of mask is set */
+} fg_value_state;
+
+typedef struct fg_op_context {
+    const fg_graph *graph;
+    const fg_node_record *node;
+    const uint32_t *inputs; /* value indices */
+    fg_value_state *values;
+    fg_value_state *output;
+    const fg_kernels *kernels;
+    const float *zeros; /* as many as any node asked for in its sizes */
+    void *aux;          /* the node's own state */
+    uint32_t full;      /* every pixel is computed in this push, whatever the inputs' masks say */
+} fg_op_context;
+
+/* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also on
+ * 32-bit machines, where plan.c then refuses it. */
+typedef struct fg_op_sizes {
+    uint64_t aux;        /* per stream */
+    uint64_t thread;     /* scratch of one compute call */
+    uint64_t footprint;  /* scratch of footprint */
+    uint64_t zeros;      /* numbers */
+    uint64_t out_stride; /* numbers between two computed pixels */
+} fg_op_sizes;
+
+typedef struct fg_op_entry {
+    /* sizes: fills what differs from 0 (out_stride comes in as the channel count). May be NULL. */
+    void (*sizes)(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes);
+    /* init: fills aux when a stream is made. May be NULL. */
+    void (*init)(const fg_op_context *context);
+    /* footprint: sets the bits of output pixels that depend on a changed input pixel. */
+    void (*footprint)(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch);
+    /* before: once per push that computes anything, ahead of compute. May be NULL. */
+    void (*before)(const fg_op_context *context);
+    /* compute: writes pixel pixels[i] (row * cols + col) to out + i * out_stride. Called by several threads at once. */
+    void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                    size_t out_stride, void *scratch);
+} fg_op_entry;
+
+/* The entry of an opcode that model.c has accepted. */
+const fg_op_entry *fg_op_entry_of(uint32_t op);
+
+extern const fg_op_entry fg_op_conv2d, fg_op_conv_transpose2d, fg_op_matmul, fg_op_pool, fg_op_reduce_pixels,
+    fg_op_reduce_channels, fg_op_softmax, fg_op_unary, fg_op_binary, fg_op_where, fg_op_gather, fg_op_concat,
+    fg_op_resize, fg_op_view, fg_op_transpose;
+
+/* An optional input is FG_NONE or beyond the list. */
+static inline int fg_op_has_input(const fg_op_context *context, uint32_t i)
+{
+    return i < context->node->input_count && context->inputs[i] != FG_NONE;
+}
+
+static inline const fg_value_state *fg_op_input(const fg_op_context *context, uint32_t i)
+{
+    return &context->values[context->inputs[i]];
+}
+
+static inline const float *fg_op_optional(const fg_op_context *context, uint32_t i)
+{
+    return fg_op_has_input(context, i) ? fg_op_input(context, i)->data : NULL;
+}
+
+static inline const int32_t *fg_op_table(const fg_op_context *context, uint32_t i)
+{
+    return (const int32_t *)(const void *)fg_op_optional(context, i);
+}
+
+static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uint32_t row)
+{
+    return value->mask + (size_t)row * value->words;
+}
+
+static inline uint64_t fg_round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* Applies the node's activation to count rows of channels numbers. */
+void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride);
+/* Bits of a value of equal or broadcast extents (1 serves all) in the output's grid. */
+void fg_op_footprint_broadcast(const fg_op_context *context, const fg_value_state *value, uint64_t *candidates);
+/* footprint of operators that read exactly their own pixel of every input. */
+void fg_op_footprint_pointwise(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch);
+
+#endif

@@ -1,0 +1,103 @@
+/* reduce.c: reductions over pixels (global pooling) and over channels, softmax.
+ *
+ * Reductions over cols keep one partial result per input row; only rows that changed are reduced again and the rows are then
+ * combined in fixed order, so the cost follows change and the result is that of a dense frame bit for bit. */
+#include "op.h"
+
+#include <string.h>
+
+static void reduce_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
+{
+    const fg_value_record *x = &graph->values[graph->index[node->first_input]];
+    if (node->attributes.reduce_pixels.over_cols) sizes->aux = (uint64_t)x->rows * x->channels * sizeof(float);
+}
+
+static void reduce_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    const fg_reduce_pixels_attributes *a = &context->node->attributes.reduce_pixels;
+    const fg_value_state *x = fg_op_input(context, 0), *out = context->output;
+    (void)scratch;
+    if (!x->mask || !x->changed) return;
+    for (uint32_t row = 0; row < x->rows; row++) {
+        uint64_t *to = candidates + (size_t)(a->over_rows ? 0 : row) * out->words;
+        const uint64_t *from = fg_value_mask_row(x, row);
+        if (!a->over_cols) {
+            fg_mask_or(to, from, x->words);
+        } else if (fg_mask_any(from, x->words)) {
+            fg_mask_set(to, 0);
+        }
+    }
+}
+
+static void reduce_before(const fg_op_context *context)
+{
+    const fg_reduce_pixels_attributes *a = &context->node->attributes.reduce_pixels;
+    const fg_value_state *x = fg_op_input(context, 0);
+    size_t channels = x->channels;
+    if (!a->over_cols) return;
+    for (uint32_t row = 0; row < x->rows; row++) {
+        const float *from = x->data + (size_t)row * x->cols * channels;
+        float *partial = (float *)context->aux + row * channels;
+        if (!context->full && !(x->mask && fg_mask_any(fg_value_mask_row(x, row), x->words))) continue;
+        memcpy(partial, from, channels * sizeof *partial);
+        for (uint32_t col = 1; col < x->cols; col++) {
+            context->kernels->accumulate_f32((uint32_t)a->kind, partial, from + col * channels, channels);
+        }
+    }
+}
+
+static void reduce_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                           size_t out_stride, void *scratch)
+{
+    const fg_reduce_pixels_attributes *a = &context->node->attributes.reduce_pixels;
+    const fg_value_state *x = fg_op_input(context, 0);
+    size_t channels = x->channels, row_step = a->over_cols ? channels : x->cols * channels;
+    float divisor = (float)(a->over_rows ? x->rows : 1u) * (float)(a->over_cols ? x->cols : 1u);
+    (void)scratch;
+    for (uint32_t i = 0; i < count; i++, out += out_stride) {
+        uint32_t row = pixels[i] / context->output->cols, col = pixels[i] % context->output->cols;
+        const float *from = a->over_cols ? (const float *)context->aux : x->data + col * channels;
+        if (!a->over_rows) from += row * row_step;
+        memcpy(out, from, channels * sizeof *out);
+        for (uint32_t r = 1; a->over_rows && r < x->rows; r++) {
+            context->kernels->accumulate_f32((uint32_t)a->kind, out, from + r * row_step, channels);
+        }
+        if (a->kind == FG_REDUCE_MEAN) context->kernels->binary_f32(FG_BINARY_DIV, out, 1, &divisor, 0, out, channels);
+    }
+}
+
+const fg_op_entry fg_op_reduce_pixels = {reduce_sizes, NULL, reduce_footprint, reduce_before, reduce_compute};
+
+static void channels_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                             size_t out_stride, void *scratch)
+{
+    const fg_reduce_channels_attributes *a = &context->node->attributes.reduce_channels;
+    const fg_value_state *x = fg_op_input(context, 0);
+    (void)scratch;
+    for (uint32_t i = 0; i < count; i++) {
+        fg_reduce_channels_f32_args args = {.kind = (uint32_t)a->kind,
+                                            .x = x->data + pixels[i] * (size_t)x->channels,
+                                            .out = out + i * out_stride,
+                                            .outer = (size_t)a->outer,
+                                            .count = (size_t)a->count,
+                                            .inner = (size_t)a->inner,
+                                            .select_last = (uint32_t)a->select_last};
+        context->kernels->reduce_channels_f32(&args);
+    }
+}
+
+const fg_op_entry fg_op_reduce_channels = {NULL, NULL, fg_op_footprint_pointwise, NULL, channels_compute};
+
+static void softmax_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
+                            size_t out_stride, void *scratch)
+{
+    const fg_softmax_attributes *a = &context->node->attributes.softmax;
+    const fg_value_state *x = fg_op_input(context, 0);
+    (void)scratch;
+    for (uint32_t i = 0; i < count; i++) {
+        context->kernels->softmax_f32(x->data + pixels[i] * (size_t)x->channels, out + i * out_stride, (size_t)a->outer,
+                                      (size_t)a->count, (size_t)a->inner, (uint32_t)a->log);
+    }
+}
+
+const fg_op_entry fg_op_softmax = {NULL, NULL, fg_op_footprint_pointwise, NULL, softmax_compute};

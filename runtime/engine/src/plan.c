@@ -1,0 +1,243 @@
+/* plan.c: one walk over the graph that lays out a stream's memory. Run without memory it only measures, so the sizes
+ * a caller is told and the addresses a stream uses cannot differ. */
+#include <string.h>
+
+#include "checked.h"
+#include "state.h"
+
+typedef struct arena {
+    uint8_t *base; /* NULL: measure only */
+    size_t used;
+    int overflow;
+} arena;
+
+static void *take(arena *a, uint64_t count, size_t size)
+{
+    size_t bytes, at = a->used, end;
+    if (count > SIZE_MAX || !fg_mul_size((size_t)count, size, &bytes) || !fg_align_up(bytes, FG_MEMORY_ALIGN, &bytes) || !fg_add_size(at, bytes, &end)) {
+        a->overflow = 1;
+        return NULL;
+    }
+    a->used = end;
+    return a->base ? a->base + at : NULL;
+}
+
+fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node)
+{
+    const fg_op_entry *op = fg_op_entry_of(node->op);
+    fg_op_sizes sizes = {.out_stride = graph->values[node->output].channels};
+    if (op->sizes) op->sizes(graph, node, &sizes);
+    return sizes;
+}
+
+fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full)
+{
+    const fg_node_record *record = &stream->graph.nodes[node];
+    fg_op_context context = {.graph = &stream->graph,
+                             .node = record,
+                             .inputs = stream->graph.index + record->first_input,
+                             .values = stream->values,
+                             .output = &stream->values[record->output],
+                             .kernels = &stream->kernels,
+                             .zeros = stream->zeros,
+                             .aux = stream->nodes[node].aux,
+                             .full = full};
+    return context;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static uint64_t mask_words(const fg_value_record *value) { return (uint64_t)value->rows * fg_mask_words(value->cols); }
+
+static void lay_out_values(arena *a, const fg_graph *graph, fg_value_state *values)
+{
+    for (uint32_t i = 0; i < graph->value_count; i++) {
+        const fg_value_record *record = &graph->values[i];
+        const fg_node_record *node = record->kind == FG_VALUE_NODE ? &graph->nodes[record->producer] : NULL;
+        fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels};
+        value.words = fg_mask_words(record->cols);
+        if (record->kind != FG_VALUE_CONSTANT) {
+            value.mask = take(a, mask_words(record), sizeof *value.mask);
+            if (!node || node->op != FG_OP_VIEW) {
+                value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
+            }
+        }
+        if (values) values[i] = value;
+    }
+    for (uint32_t i = 0; values && i < graph->value_count; i++) {
+        /* Constants are only read; the state has one pointer type for both. */
+        if (graph->values[i].kind == FG_VALUE_CONSTANT) {
+            memcpy(&values[i].data, &(const void *){fg_graph_constant(graph, i)}, sizeof values[i].data);
+        }
+    }
+    for (uint32_t i = 0; values && i < graph->node_count; i++) {
+        const fg_node_record *node = &graph->nodes[i];
+        if (node->op == FG_OP_VIEW) values[node->output].data = values[graph->index[node->first_input]].data;
+    }
+}
+
+static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
+{
+    uint64_t zeros = 16;
+    layout->values = take(a, graph->value_count, sizeof *layout->values);
+    layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
+    layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
+    layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
+    lay_out_values(a, graph, layout->values);
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const fg_input_record *input = &graph->inputs[i];
+        const fg_value_record *value = &graph->values[input->value];
+        fg_prepare *prepare = input->prepare ? take(a, fg_prepare_bytes(input, value), 1) : NULL;
+        if (layout->prepares) layout->prepares[i] = prepare;
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const fg_output_record *output = &graph->outputs[i];
+        const fg_value_record *value = &graph->values[output->value];
+        uint64_t elements = (uint64_t)value->rows * value->cols * value->channels;
+        uint8_t *data = output->dtype == FG_DTYPE_F32 ? NULL : take(a, elements, sizeof(int64_t));
+        if (layout->output_data) layout->output_data[i] = data;
+    }
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const fg_node_record *node = &graph->nodes[i];
+        fg_op_sizes sizes = fg_node_sizes(graph, node);
+        fg_node_state state = {.residue = NULL};
+        state.aux = sizes.aux ? take(a, sizes.aux, 1) : NULL;
+        if (node->gate != FG_GATE_NONE) state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
+        if (layout->nodes) layout->nodes[i] = state;
+        zeros = larger(zeros, sizes.zeros);
+    }
+    layout->zeros = take(a, zeros, sizeof(float));
+}
+
+static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, uint32_t threads)
+{
+    uint64_t words = 1, pixels = 1, footprint = 1, tile = 1, thread = 1;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const fg_node_record *node = &graph->nodes[i];
+        const fg_value_record *out = &graph->values[node->output];
+        fg_op_sizes sizes = fg_node_sizes(graph, node);
+        uint64_t numbers = fg_chunk_pixels(sizes.out_stride, node->gate_block) * sizes.out_stride;
+        if (node->op == FG_OP_VIEW) numbers = 0;
+        words = larger(words, mask_words(out));
+        pixels = larger(pixels, (uint64_t)out->rows * out->cols);
+        footprint = larger(footprint, sizes.footprint);
+        tile = larger(tile, numbers * sizeof(float));
+        thread = larger(thread, sizes.thread);
+    }
+    layout->candidates = take(a, words, sizeof(uint64_t));
+    layout->footprint = take(a, footprint, 1);
+    layout->pixels = take(a, pixels, sizeof(uint32_t));
+    layout->chunks = take(a, pixels + 1, sizeof(uint32_t));
+    layout->flags = take(a, pixels, 1);
+    for (uint32_t i = 0; i < graph->input_count; i++) { /* a row of a uint8 frame, converted */
+        const fg_value_record *value = &graph->values[graph->inputs[i].value];
+        tile = larger(tile, (uint64_t)value->cols * value->channels * sizeof(float));
+    }
+    tile = fg_round_up(tile, FG_MEMORY_ALIGN);
+    thread = fg_round_up(thread, FG_MEMORY_ALIGN) + tile;
+    layout->tile_bytes = (size_t)tile; /* where this truncates, take has found the overflow */
+    layout->thread_bytes = (size_t)thread;
+    layout->thread_scratch = take(a, threads * thread, 1);
+}
+
+static fg_status check_config(const fg_config *config, fg_error *error)
+{
+    const char *message = NULL;
+    if (config->struct_bytes != sizeof *config) message = "fg_config was not filled by this library's fg_config_init";
+    else if (!(config->threshold_scale >= 0.0f && config->threshold_scale <= 1e30f)) message = "threshold_scale must be finite and >= 0";
+    else if (config->threads < 1 || config->threads > FG_MAX_THREADS) message = "threads must be 1 to 256";
+    return message ? fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, message) : FG_OK;
+}
+
+static fg_status too_large(fg_error *error)
+{
+    return fg_error_set(error, FG_ERR_MEMORY, FG_NONE, 0, "the network needs more memory than this machine can address");
+}
+
+/* Lays out both memories; with base pointers NULL only layout's sizes mean anything. */
+static fg_status lay_out(const fg_graph *graph, const fg_config *config, uint8_t *state, uint8_t *scratch,
+                         fg_stream *layout, fg_plan *plan, fg_error *error)
+{
+    arena persistent = {.base = state}, shared = {.base = scratch};
+    (void)take(&persistent, 1, sizeof *layout);
+    lay_out_state(&persistent, graph, layout);
+    lay_out_scratch(&shared, graph, layout, config->threads);
+    plan->state_bytes = persistent.used;
+    plan->scratch_bytes = shared.used;
+    return persistent.overflow || shared.overflow ? too_large(error) : FG_OK;
+}
+
+void fg_config_init(fg_config *config)
+{
+    if (!config) return;
+    memset(config, 0, sizeof *config);
+    config->struct_bytes = sizeof *config;
+    config->isa_mask = 0xFFFFFFFFu;
+    config->gating = 1;
+    config->refresh_interval = 16;
+    config->threshold_scale = 1.0f;
+    config->threads = 1;
+}
+
+fg_status fg_plan_memory(const fg_model *model, const fg_config *config, fg_plan *plan, fg_error *error)
+{
+    fg_stream layout;
+    if (!model || !config || !plan) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "model, config or plan is NULL");
+    fg_status status = check_config(config, error);
+    if (status != FG_OK) return status;
+    const fg_graph *graph = fg_graph_of(model);
+    memset(&layout, 0, sizeof layout);
+    memset(plan, 0, sizeof *plan);
+    for (uint32_t i = 0; i < graph->value_count; i++) plan->weight_bytes += (size_t)graph->values[i].data_bytes;
+    return lay_out(graph, config, NULL, NULL, &layout, plan, error);
+}
+
+static fg_status check_memory(const fg_memory *memory, const fg_plan *plan, fg_error *error)
+{
+    const char *message = NULL;
+    if (!memory || !memory->state || !memory->scratch) message = "state or scratch memory is NULL";
+    else if ((uintptr_t)memory->state % FG_MEMORY_ALIGN || (uintptr_t)memory->scratch % FG_MEMORY_ALIGN)
+        message = "state and scratch memory must be aligned to 64 bytes";
+    else if (memory->state_bytes < plan->state_bytes) message = "state memory is smaller than fg_plan_memory says";
+    else if (memory->scratch_bytes < plan->scratch_bytes) message = "scratch memory is smaller than fg_plan_memory says";
+    return message ? fg_error_set(error, FG_ERR_MEMORY, FG_NONE, 0, message) : FG_OK;
+}
+
+static void init_nodes(fg_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) {
+        const fg_node_record *node = &stream->graph.nodes[i];
+        fg_op_context context = fg_node_context(stream, i, 0);
+        const fg_op_entry *op = fg_op_entry_of(node->op);
+        if (op->init) op->init(&context);
+        stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);
+        stream->macs_dense += fg_graph_node_macs(&stream->graph, node);
+        if (node->op != FG_OP_VIEW) stream->pixels_dense += (uint64_t)context.output->rows * context.output->cols;
+    }
+}
+
+fg_status fg_stream_init(fg_stream **stream, const fg_model *model, const fg_config *config, const fg_memory *memory,
+                         fg_error *error)
+{
+    fg_plan plan;
+    if (!stream) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "stream is NULL");
+    *stream = NULL;
+    fg_status status = fg_plan_memory(model, config, &plan, error);
+    if (status == FG_OK) status = check_memory(memory, &plan, error);
+    if (status != FG_OK) return status;
+    memset(memory->state, 0, plan.state_bytes);
+    fg_stream *made = memory->state;
+    made->model = *model;
+    made->graph = *fg_graph_of(model);
+    made->config = *config;
+    fg_kernels_select(&made->kernels, config->isa_mask);
+    status = lay_out(&made->graph, config, memory->state, memory->scratch, made, &plan, error);
+    if (status != FG_OK) return status;
+    for (uint32_t i = 0; i < made->graph.input_count; i++) {
+        const fg_input_record *input = &made->graph.inputs[i];
+        if (made->prepares[i]) fg_prepare_init(made->prepares[i], input, &made->graph.values[input->value]);
+    }
+    init_nodes(made);
+    *stream = made;
+    return FG_OK;
+}

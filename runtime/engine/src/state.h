@@ -1,0 +1,72 @@
+/* state.h: a stream's memory. plan.c lays it out, stream.c and push.c use it. */
+#ifndef FG_STATE_H
+#define FG_STATE_H
+
+#include "graph.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "prepare.h"
+
+typedef struct fg_node_state {
+    uint64_t *residue; /* pixels recomputed but held back since the last refresh; NULL where nothing can be held back */
+    void *aux;
+    uint32_t residue_any;
+    uint32_t stale;  /* changed since std was measured */
+    float std;       /* measured; 0: not yet */
+    uint64_t pixel_macs; /* of one pixel, where all cost alike */
+    uint64_t macs, computed, changed; /* of the last push */
+    uint64_t macs_total;
+} fg_node_state;
+
+struct fg_stream {
+    fg_model model;
+    fg_graph graph; /* of model, at hand */
+    fg_config config;
+    fg_kernels kernels;
+    fg_value_state *values;
+    fg_node_state *nodes;
+    fg_prepare **prepares;   /* per input, NULL where the frame is the input itself */
+    uint8_t **output_data;   /* per output that is not f32: the converted numbers; else NULL */
+    const float *zeros;
+    uint64_t frames, refreshes, macs_dense, pixels_dense;
+    uint32_t started;        /* a first push has filled every value */
+    uint32_t since_refresh;  /* pushes since the last push after which nothing was held back */
+    uint32_t refreshing;     /* this push is a refresh */
+    /* scratch */
+    uint64_t *candidates;    /* one mask, and behind it what footprints ask for */
+    uint64_t *footprint;
+    uint32_t *pixels;        /* the work list */
+    uint32_t *chunks;        /* where each work item starts in pixels, and the end */
+    uint8_t *flags;          /* per listed pixel: fg_pixel_flag */
+    uint8_t *thread_scratch; /* threads x thread_bytes */
+    size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
+};
+
+typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
+
+enum {
+    FG_CHUNK_PIXELS = 64,     /* most pixels of one work item; a gate block of 8 x 8 fits */
+    FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
+    FG_MAX_THREADS = 256
+};
+
+/* Most pixels of a work item for results of out_stride numbers and a gate block. */
+static inline uint32_t fg_chunk_pixels(uint64_t out_stride, uint32_t block)
+{
+    uint64_t fit = FG_CHUNK_NUMBERS / (out_stride ? out_stride : 1);
+    uint32_t least = block * block;
+    if (fit > FG_CHUNK_PIXELS) fit = FG_CHUNK_PIXELS;
+    return fit < least ? least : fit ? (uint32_t)fit : 1u;
+}
+
+/* The operator's memory for one node, with out_stride filled in. */
+fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node);
+fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
+
+/* node.c: one node of a push; full: every pixel, without comparing with what is held. */
+void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full);
+/* input.c: checks a frame without touching state; takes it over. */
+fg_status fg_input_check(const fg_stream *stream, uint32_t input, const fg_frame *frame, fg_error *error);
+void fg_input_run(fg_stream *stream, uint32_t input, const fg_frame *frame, float scale, uint32_t full);
+
+#endif

@@ -1,0 +1,143 @@
+/* stream.c: a push from frames to outputs, and what can be asked about a stream. */
+#include <string.h>
+
+#include "state.h"
+
+static void convert_output(const fg_output_record *output, const fg_value_state *value, uint8_t *data)
+{
+    size_t count = (size_t)value->rows * value->cols * value->channels;
+    for (size_t i = 0; i < count; i++) {
+        float x = value->data[i];
+        if (output->dtype == FG_DTYPE_BOOL) {
+            data[i] = x != 0.0f;
+        } else if (output->dtype == FG_DTYPE_S32) {
+            int32_t n = x != x ? 0 : x >= 2147483648.0f ? INT32_MAX : x <= -2147483648.0f ? INT32_MIN : (int32_t)x;
+            memcpy(data + i * sizeof n, &n, sizeof n);
+        } else {
+            int64_t n = x != x ? 0 : x >= 9223372036854775808.0f ? INT64_MAX : x <= -9223372036854775808.0f ? INT64_MIN : (int64_t)x;
+            memcpy(data + i * sizeof n, &n, sizeof n);
+        }
+    }
+}
+
+/* Whether this push has to undo what gates held back. An input gate holds back too, and keeps no residue: where
+ * nothing was pushed through since, comparing the frame at threshold 0 finds what there is. */
+static uint32_t refresh_due(const fg_stream *stream)
+{
+    const fg_config *config = &stream->config;
+    return config->gating && stream->started && config->refresh_interval && stream->since_refresh >= config->refresh_interval;
+}
+
+fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t count, fg_error *error)
+{
+    if (!stream || !frames) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "stream or frames is NULL");
+    const fg_graph *graph = &stream->graph;
+    if (count != graph->input_count) {
+        return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "one frame per network input is needed");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fg_status status = fg_input_check(stream, i, &frames[i], error);
+        if (status != FG_OK) return status;
+    }
+    uint32_t full = !stream->started || !stream->config.gating;
+    stream->refreshing = refresh_due(stream);
+    float scale = stream->refreshing ? 0.0f : stream->config.threshold_scale;
+    for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
+    for (uint32_t i = 0; i < graph->node_count; i++) fg_node_run(stream, i, full);
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const fg_value_state *value = &stream->values[graph->outputs[i].value];
+        if (stream->output_data[i] && (value->changed || !stream->started)) {
+            convert_output(&graph->outputs[i], value, stream->output_data[i]);
+        }
+    }
+    stream->refreshes += stream->refreshing;
+    stream->since_refresh = full || stream->refreshing ? 1 : stream->since_refresh + 1;
+    stream->started = 1;
+    stream->frames++;
+    return FG_OK;
+}
+
+fg_status fg_stream_output(const fg_stream *stream, uint32_t index, fg_tensor *tensor)
+{
+    if (!stream || !tensor || index >= stream->graph.output_count) return FG_ERR_ARGUMENT;
+    if (!stream->started) return FG_ERR_STATE;
+    fg_status status = fg_model_output_info(&stream->model, index, &tensor->info);
+    const uint8_t *converted = stream->output_data[index];
+    tensor->data = converted ? (const void *)converted : stream->values[stream->graph.outputs[index].value].data;
+    return status;
+}
+
+fg_status fg_stream_reset(fg_stream *stream)
+{
+    if (!stream) return FG_ERR_ARGUMENT;
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) {
+        fg_node_state *state = &stream->nodes[i];
+        state->std = 0.0f;
+        state->stale = 0;
+        state->macs = state->computed = state->changed = state->macs_total = 0;
+    }
+    stream->started = 0;
+    stream->since_refresh = 0;
+    stream->frames = stream->refreshes = 0;
+    return FG_OK;
+}
+
+static void add_node_stats(const fg_stream *stream, uint32_t node, fg_stats *stats)
+{
+    const fg_node_record *record = &stream->graph.nodes[node];
+    const fg_node_state *state = &stream->nodes[node];
+    const fg_value_state *out = &stream->values[record->output];
+    stats->macs += state->macs;
+    stats->macs_total += state->macs_total;
+    stats->computed += state->computed;
+    stats->changed += state->changed;
+    if (record->op != FG_OP_VIEW) stats->pixels += (uint64_t)out->rows * out->cols;
+}
+
+fg_status fg_stream_stats(const fg_stream *stream, uint32_t node, fg_stats *stats)
+{
+    if (!stream || !stats || (node != FG_NONE && node >= stream->graph.node_count)) return FG_ERR_ARGUMENT;
+    memset(stats, 0, sizeof *stats);
+    stats->frames = stream->frames;
+    stats->refreshes = stream->refreshes;
+    if (node != FG_NONE) {
+        add_node_stats(stream, node, stats);
+        stats->macs_dense = fg_graph_node_macs(&stream->graph, &stream->graph.nodes[node]);
+        return FG_OK;
+    }
+    stats->macs_dense = stream->macs_dense;
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) add_node_stats(stream, i, stats);
+    return FG_OK;
+}
+
+static fg_status copy_mask(const fg_stream *stream, uint32_t value, uint8_t *mask, size_t mask_bytes)
+{
+    const fg_value_state *state = &stream->values[value];
+    size_t pixels = (size_t)state->rows * state->cols;
+    if (!mask || mask_bytes < pixels) return FG_ERR_ARGUMENT;
+    if (!stream->started) return FG_ERR_STATE;
+    if (state->mask) {
+        fg_mask_to_bytes(state->mask, state->rows, state->cols, mask);
+    } else {
+        memset(mask, stream->frames == 1, pixels); /* a constant changes with the first push only */
+    }
+    return FG_OK;
+}
+
+fg_status fg_stream_input_mask(const fg_stream *stream, uint32_t input, uint8_t *mask, size_t mask_bytes)
+{
+    if (!stream || input >= stream->graph.input_count) return FG_ERR_ARGUMENT;
+    return copy_mask(stream, stream->graph.inputs[input].value, mask, mask_bytes);
+}
+
+fg_status fg_stream_node_mask(const fg_stream *stream, uint32_t node, uint8_t *mask, size_t mask_bytes)
+{
+    if (!stream || node >= stream->graph.node_count) return FG_ERR_ARGUMENT;
+    return copy_mask(stream, stream->graph.nodes[node].output, mask, mask_bytes);
+}
+
+fg_status fg_stream_output_mask(const fg_stream *stream, uint32_t output, uint8_t *mask, size_t mask_bytes)
+{
+    if (!stream || output >= stream->graph.output_count) return FG_ERR_ARGUMENT;
+    return copy_mask(stream, stream->graph.outputs[output].value, mask, mask_bytes);
+}
