@@ -1,3 +1,20 @@
-#include "../kernels.h"
+/* init.c: the slots that AVX-512 fills; the others stay with AVX2, which this runs on top of. */
+#include "avx512.h"
+
+#include "../isa.h"
+
+#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
+
+void fg_kernels_init_avx512(fg_kernels *kernels)
+{
+    kernels->isa |= FG_ISA_AVX512;
+    kernels->gemm_rows = FG_GEMM_ROWS_AVX512;
+    kernels->gemm_f32 = fg_gemm_f32_avx512;
+    kernels->depthwise_f32 = fg_depthwise_f32_avx512;
+}
+
+#else
 
 void fg_kernels_init_avx512(fg_kernels *kernels) { (void)kernels; }
+
+#endif

@@ -1,0 +1,12 @@
+/* avx2.h: the kernels written for AVX2 with FMA. */
+#ifndef FG_KERNELS_AVX2_H
+#define FG_KERNELS_AVX2_H
+
+#include "../kernels.h"
+
+enum { FG_GEMM_ROWS_AVX2 = 6 };
+
+void fg_gemm_f32_avx2(const fg_gemm_f32_args *args);
+void fg_depthwise_f32_avx2(const fg_depthwise_f32_args *args);
+
+#endif

@@ -1,0 +1,12 @@
+/* avx512.h: the kernels written for AVX-512. */
+#ifndef FG_KERNELS_AVX512_H
+#define FG_KERNELS_AVX512_H
+
+#include "../kernels.h"
+
+enum { FG_GEMM_ROWS_AVX512 = 12 };
+
+void fg_gemm_f32_avx512(const fg_gemm_f32_args *args);
+void fg_depthwise_f32_avx512(const fg_depthwise_f32_args *args);
+
+#endif
