@@ -167,18 +167,21 @@ static float measure(const fg_value_state *value)
         squares += ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
     }
     double mean = sum / count, variance = squares / count - mean * mean;
-    return variance > 0.0 ? (float)__builtin_sqrt(variance) : variance == variance ? 0.0f : (float)variance;
+    return variance > 0.0 ? (float)__builtin_sqrt(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
 }
 
-/* The distance kernel's limit for this push, or 0 where pixels fire by bits. */
-static float gate_limit(const fg_stream *stream, const fg_node_record *node, const fg_node_state *state, size_t channels)
+/* How this push decides: by the distance kernel's result against limit, or by bits. */
+static void set_gate(node_work *work, const fg_node_record *node, const fg_node_state *state)
 {
-    if (node->gate == FG_GATE_NONE || stream->refreshing) return 0.0f;
     float std = node->gate_std > 0.0f ? node->gate_std : state->std;
-    float threshold = node->gate_alpha * std * stream->config.threshold_scale;
-    if (node->gate_norm == FG_NORM_L1) return threshold * (float)channels;
-    if (node->gate_norm == FG_NORM_RMS) return threshold * threshold * (float)channels;
-    return threshold;
+    float threshold = node->gate_alpha * std * work->stream->config.threshold_scale;
+    float channels = (float)work->context.output->channels;
+    work->norm = node->gate_norm;
+    work->block = node->gate_block;
+    work->gated = node->gate != FG_GATE_NONE && !work->stream->refreshing && threshold > 0.0f;
+    work->limit = threshold;
+    if (node->gate_norm == FG_NORM_L1) work->limit = threshold * channels;
+    if (node->gate_norm == FG_NORM_RMS) work->limit = threshold * threshold * channels;
 }
 
 static uint64_t listed_macs(const fg_stream *stream, const fg_node_record *node, const fg_node_state *state,
@@ -245,10 +248,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         return;
     }
     work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
-    work.norm = record->gate_norm;
-    work.block = record->gate_block;
-    work.limit = gate_limit(stream, record, state, out->channels);
-    work.gated = work.limit > 0.0f || work.limit != work.limit;
+    set_gate(&work, record, state);
     uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
     uint32_t count = work.block > 1 && !full ? list_blocks(stream, out, work.block, chunk, &chunks)
                                              : list_rows(stream, out, chunk, &chunks);
