@@ -58,9 +58,18 @@ def _celu(x: Doubles, p: float) -> Doubles:
     return result
 
 
+def _clip(x: Floats, low: np.float32, high: np.float32) -> Floats:
+    """Where ``x`` lies inside, its own bits: a -0 stays one, which np.maximum does not promise."""
+    raised = np.where(x < low, low, x)
+    return np.where(raised > high, high, raised)
+
+
 def _hard_sigmoid(x: Floats, p: np.float32, q: np.float32) -> Floats:
-    result: Floats = np.minimum(np.maximum(p * x + q, np.float32(0)), np.float32(1))
-    return result
+    return _clip(p * x + q, np.float32(0), np.float32(1))
+
+
+def _sign(x: Floats) -> Floats:
+    return np.where(x == 0, x, np.sign(x))
 
 
 def _truth(x: npt.NDArray[np.bool_]) -> Floats:
@@ -71,8 +80,8 @@ def _truth(x: npt.NDArray[np.bool_]) -> Floats:
 # integers.
 _SINGLE: dict[Activation, Callable[[Floats, np.float32, np.float32], Floats]] = {
     Activation.IDENTITY: lambda x, p, q: x,
-    Activation.RELU: lambda x, p, q: np.maximum(x, np.float32(0)),
-    Activation.CLIP: lambda x, p, q: np.minimum(np.maximum(x, p), q),
+    Activation.RELU: lambda x, p, q: np.where(x < 0, np.float32(0), x),
+    Activation.CLIP: lambda x, p, q: _clip(x, p, q),
     Activation.LEAKY_RELU: lambda x, p, q: np.where(x < 0, p * x, x),
     Activation.HARD_SIGMOID: _hard_sigmoid,
     Activation.HARD_SWISH: lambda x, p, q: x * _hard_sigmoid(x, p, q),
@@ -84,7 +93,7 @@ _SINGLE: dict[Activation, Callable[[Floats, np.float32, np.float32], Floats]] = 
     Activation.ROUND: lambda x, p, q: np.rint(x),
     Activation.ABS: lambda x, p, q: np.abs(x),
     Activation.NEG: lambda x, p, q: -x,
-    Activation.SIGN: lambda x, p, q: np.sign(x),
+    Activation.SIGN: lambda x, p, q: _sign(x),
     Activation.TRUNC: lambda x, p, q: np.trunc(x),
     Activation.NOT: lambda x, p, q: _truth(x == 0),
     Activation.SQUARE: lambda x, p, q: x * x,

@@ -129,10 +129,9 @@ def _(attributes: Concat, masks: Masks, inputs: Inputs, extents: Extents) -> Mas
 
 
 def _any_tap(mask: Mask, index: npt.NDArray[np.int32], axis: int) -> Mask:
-    """Along an axis: any of the pixels that a row of ``index`` (n, taps) names; none where one of them is -1."""
-    taps: Mask = np.any(np.take(mask, np.maximum(index, 0), axis=axis), axis=axis + 1)
-    filled: Mask = np.any(index < 0, axis=1)
-    out: Mask = taps & ~(filled[:, None] if axis == 0 else filled)
+    """Along an axis: any of the pixels that a row of ``index`` (n, taps) names; -1 names none."""
+    present = (index >= 0).reshape(-1, index.shape[1], *[1] * (1 - axis))
+    out: Mask = np.any(np.take(mask, np.maximum(index, 0), axis=axis) & present, axis=axis + 1)
     return out
 
 

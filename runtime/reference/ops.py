@@ -203,53 +203,92 @@ def _(attributes: Matmul, inputs: Inputs, extents: Extents) -> Floats:
     return out
 
 
-def _valid_counts(out: int, extent: int, kernel: int, stride: int, dilation: int, pad: int) -> npt.NDArray[np.int64]:
-    """Per window of an axis: its positions from ``-pad`` on that lie inside ``extent``."""
-    positions = np.arange(out)[:, None] * stride - pad + np.arange(kernel) * dilation
-    counts: npt.NDArray[np.int64] = ((positions >= 0) & (positions < extent)).sum(axis=1)
-    return counts
+def larger(a: Floats, b: Floats) -> Floats:
+    """The larger of each pair; NaN if either is; the second of two zeros, where np.maximum promises nothing."""
+    return np.where((a > b) | np.isnan(a), a, b)
+
+
+def smaller(a: Floats, b: Floats) -> Floats:
+    """The smaller of each pair, as ``larger``."""
+    return np.where((a < b) | np.isnan(a), a, b)
+
+
+def _window_positions(a: Pool, extents: Extents, height: int, width: int, top: int, left: int) -> npt.NDArray[np.int64]:
+    """Per window its positions inside a map of height x width that the first window overhangs by top and left."""
+
+    def along(out: int, extent: int, kernel: int, stride: int, dilation: int, pad: int) -> npt.NDArray[np.int64]:
+        positions = np.arange(out)[:, None] * stride - pad + np.arange(kernel) * dilation
+        counts: npt.NDArray[np.int64] = np.sum((positions >= 0) & (positions < extent), axis=1)
+        return counts
+
+    rows = along(extents[0], height, a.kernel_h, a.stride_h, a.dilation_h, top)
+    cols = along(extents[1], width, a.kernel_w, a.stride_w, a.dilation_w, left)
+    return np.multiply.outer(rows, cols)
 
 
 @_compute.register
 def _(attributes: Pool, inputs: Inputs, extents: Extents) -> Floats:
     x, a = inputs[0], attributes
-    if a.kind == PoolKind.MAX:
-        out = np.full(extents, -np.inf, np.float32)
-        for target, source, _tap in window_taps(a, extents, x.shape):
-            np.maximum(out[target], x[source], out=out[target])
-        return out
-    out = np.zeros(extents, np.float32)
+    combine, start = (larger, -np.inf) if a.kind == PoolKind.MAX else (np.add, -0.0)  # either leaves the first as it is
+    out = np.full(extents, start, np.float32)
     for target, source, _tap in window_taps(a, extents, x.shape):
-        out[target] += x[source]
-    rows, cols, top, left = x.shape[0], x.shape[1], a.pad_top, a.pad_left
+        out[target] = combine(out[target], x[source])
+    inside = _window_positions(a, extents, x.shape[0], x.shape[1], a.pad_top, a.pad_left)
+    out[inside == 0] = 0
+    if a.kind == PoolKind.MAX:
+        return out
     if a.count_include_pad:  # the padding counts as input
-        rows, cols, top, left = rows + top + a.pad_bottom, cols + left + a.pad_right, 0, 0
-    row_counts = _valid_counts(extents[0], rows, a.kernel_h, a.stride_h, a.dilation_h, top)
-    col_counts = _valid_counts(extents[1], cols, a.kernel_w, a.stride_w, a.dilation_w, left)
-    return out / np.multiply.outer(row_counts, col_counts).astype(np.float32)[:, :, None]
+        height, width = x.shape[0] + a.pad_top + a.pad_bottom, x.shape[1] + a.pad_left + a.pad_right
+        inside = _window_positions(a, extents, height, width, 0, 0)
+    return out / np.maximum(inside, 1).astype(np.float32)[:, :, None]
 
 
-_REDUCE: dict[Reduce, Callable[..., npt.NDArray[np.float64]]] = {
-    Reduce.SUM: np.sum,
-    Reduce.MEAN: np.sum,  # divided afterwards
-    Reduce.MAX: np.max,
-    Reduce.MIN: np.min,
-    Reduce.PRODUCT: np.prod,
+AnyFloats = npt.NDArray[Any]
+Combine = Callable[[AnyFloats, AnyFloats], AnyFloats]
+
+# How two numbers are combined, and what leaves any number as it is.
+_REDUCE: dict[Reduce, tuple[Combine, float]] = {
+    Reduce.MEAN: (np.add, 0.0),  # divided afterwards
+    Reduce.SUM: (np.add, 0.0),
+    Reduce.MAX: (larger, -np.inf),
+    Reduce.MIN: (smaller, np.inf),
+    Reduce.PRODUCT: (np.multiply, 1.0),
 }
 
 
-def _reduce(kind: Reduce, x: Floats, axes: tuple[int, ...]) -> Floats:
-    out = _REDUCE[kind](x, axis=axes, dtype=np.float64) if kind in (0, 1, 4) else _REDUCE[kind](x, axis=axes)
-    singles: Floats = out.astype(np.float32)
-    if kind == Reduce.MEAN:
-        singles = singles / np.float32(np.prod([x.shape[axis] for axis in axes]))
-    return singles
+def fold(combine: Combine, x: AnyFloats, axis: int) -> AnyFloats:
+    """``x`` reduced along an axis, in order; the axis stays with extent 1."""
+    parts = np.moveaxis(x, axis, 0)
+    out = functools.reduce(combine, parts[1:], parts[0])
+    return np.expand_dims(out, axis)
+
+
+def fold_lanes(combine: Combine, start: float, x: AnyFloats) -> AnyFloats:
+    """``x`` (..., n) reduced along its last axis: lane i of 8 takes elements i, i + 8, ..., then lanes are joined."""
+    padding = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % 8)]
+    parts = np.pad(x, padding, constant_values=start).reshape(*x.shape[:-1], -1, 8)
+    lanes = np.full((*x.shape[:-1], 8), start, x.dtype)
+    for i in range(parts.shape[-2]):
+        lanes = combine(lanes, parts[..., i, :])
+    while lanes.shape[-1] > 1:  # ((0+4)+(2+6))+((1+5)+(3+7))
+        half = lanes.shape[-1] // 2
+        lanes = combine(lanes[..., :half], lanes[..., half:])
+    out: AnyFloats = lanes[..., 0]
+    return out
 
 
 @_compute.register
 def _(attributes: ReducePixels, inputs: Inputs, extents: Extents) -> Floats:
-    axes = tuple(axis for axis, over in enumerate((attributes.over_rows, attributes.over_cols)) if over)
-    return _reduce(Reduce(attributes.kind), inputs[0], axes).reshape(extents)
+    a, count = attributes, 1
+    out: Floats = inputs[0]
+    combine, _start = _REDUCE[Reduce(a.kind)]
+    if a.over_cols:
+        count *= out.shape[1]
+        out = fold(combine, out, 1)
+    if a.over_rows:
+        count *= out.shape[0]
+        out = fold(combine, out, 0)
+    return out / np.float32(count) if a.kind == Reduce.MEAN else out
 
 
 @_compute.register
@@ -260,7 +299,11 @@ def _(attributes: ReduceChannels, inputs: Inputs, extents: Extents) -> Floats:
         select = np.argmax if kind == Reduce.ARG_MAX else np.argmin
         index = a.count - 1 - select(x[:, :, :, ::-1], axis=3) if a.select_last else select(x, axis=3)
         return np.asarray(index, np.float32).reshape(extents)
-    return _reduce(kind, x, (3,)).reshape(extents)
+    combine, start = _REDUCE[kind]
+    out = fold_lanes(combine, start, x[..., 0]) if a.inner == 1 else fold(combine, x, 3)
+    if kind == Reduce.MEAN:
+        out = out / np.float32(a.count)
+    return out.reshape(extents)
 
 
 @_compute.register
@@ -290,8 +333,8 @@ _BINARY: dict[Binary, Callable[[Any, Any], Any]] = {
     Binary.SUB: np.subtract,
     Binary.MUL: np.multiply,
     Binary.DIV: np.divide,
-    Binary.MIN: np.minimum,
-    Binary.MAX: np.maximum,
+    Binary.MIN: smaller,
+    Binary.MAX: larger,
     Binary.POW: _power,
     Binary.EQUAL: np.equal,
     Binary.LESS: np.less,
@@ -301,7 +344,7 @@ _BINARY: dict[Binary, Callable[[Any, Any], Any]] = {
     Binary.AND: np.logical_and,
     Binary.OR: np.logical_or,
     Binary.XOR: np.logical_xor,
-    Binary.PRELU: lambda a, b: np.where(a >= 0, a, a * b),
+    Binary.PRELU: lambda a, b: np.where(a < 0, a * b, a),
     Binary.MOD: np.mod,
     Binary.FMOD: np.fmod,
 }

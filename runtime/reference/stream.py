@@ -6,7 +6,9 @@ with any candidate is computed whole and the candidates are picked from the resu
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ArgumentError
+from .errors import ArgumentError, StateError
 from .footprint import Mask, footprint, pixel_macs
 from .graph import GateNorm, Graph, HoldGate, Input, Node, Resize, Value, ValueKind, View
-from .ops import Floats, compute
+from .ops import Floats, compute, fold_lanes, larger
 from .prepare import fit, normalize
 
 Frame = npt.NDArray[np.generic]
@@ -113,26 +115,23 @@ class ReferenceStream:
 
     def output(self, index: int) -> npt.NDArray[np.generic]:
         """Output ``index`` in the source model's shape and dtype: read-only, float32 ones valid until the next push."""
+        self._require_push()
         output = self._graph.outputs[index]
-        array = _in_source_shape(self._graph.values[output.value], self._arrays[output.value])
-        if output.dtype == "bool":
-            array = array != 0
-        array = array.astype(output.dtype, copy=False)[...]
+        array = _in_source_shape(self._graph.values[output.value], _cast(self._arrays[output.value], output.dtype))
         array.flags.writeable = False
         return array
 
     def input_mask(self, index: int) -> Mask:
         """The pixels (rows, cols) of input ``index`` that changed in the last push."""
-        return np.array(self._masks[self._graph.inputs[index].value])
+        return self._mask(self._graph.inputs[index].value)
 
     def node_mask(self, index: int) -> Mask:
         """The pixels (rows, cols) of node ``index``'s output that changed in the last push."""
-        return np.array(self._masks[self._graph.nodes[index].output])
+        return self._mask(self._graph.nodes[index].output)
 
     def output_mask(self, index: int) -> Mask:
-        """The pixels (rows, cols) of output ``index`` that changed in the last push; a constant's never do."""
-        value = self._graph.values[self._graph.outputs[index].value]
-        return np.array(self._masks.get(value.name, np.zeros((value.rows, value.cols), np.bool_)))
+        """The pixels (rows, cols) of output ``index`` that changed in the last push."""
+        return self._mask(self._graph.outputs[index].value)
 
     def stats(self, node: int | None = None) -> dict[str, int]:
         """The counters of one node, or of the whole network; the fields of fg_stats in framegate.h."""
@@ -154,6 +153,16 @@ class ReferenceStream:
         held: int = sum(self._arrays[name].nbytes for name in self._masks if self._arrays[name].base is None)
         masks = sum(mask.nbytes for mask in self._masks.values()) + sum(s.residue.nbytes for s in self._states)
         return held + masks + sum(grey.nbytes for grey in self._grey.values())
+
+    def _require_push(self) -> None:
+        if not self._frames:
+            raise StateError("nothing was pushed yet")
+
+    def _mask(self, name: str) -> Mask:
+        self._require_push()
+        value = self._graph.values[name]
+        first = self._frames == 1  # a constant changes with the first push only
+        return np.array(self._masks[name]) if name in self._masks else np.full((value.rows, value.cols), first)
 
     def _new_state(self, node: Node) -> _NodeState:
         extents = self._graph.values[node.output].extents
@@ -223,13 +232,18 @@ class ReferenceStream:
             written = candidates
             state.residue[...] = False
         else:
-            differs = candidates & _bits_differ(new, held)
-            written = _fired(node.gate, state, new, held, candidates, differs, scale)
-            mask[...] = written & differs
+            written = differs = candidates & _bits_differ(new, held)
+            limit = _gate_limit(node.gate, state, extents[2], scale)
+            if node.gate is not None and limit > 0:
+                fires = np.zeros_like(differs)
+                with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
+                    fires[differs] = ~(distances(node.gate.norm, new[differs], held[differs]) <= limit)
+                written = differs & grow_blocks(fires, node.gate.block)
+            mask[...] = written
             state.residue[candidates] = (differs & ~written)[candidates]
         held[written] = new[written]
         state.changed = int(written.sum())
-        state.unmeasured |= bool(mask.any())
+        state.unmeasured |= state.changed > 0
 
     def _measure(self) -> None:
         """The standard deviations that thresholds are relative to, where the file gives none."""
@@ -249,56 +263,31 @@ def grow_blocks(mask: Mask, block: int) -> Mask:
 
 
 def standard_deviation(x: Floats) -> np.float32:
-    """Of all numbers of a map (rows, cols, channels), from sums per row in double precision."""
-    rows: npt.NDArray[np.float64] = x.astype(np.float64).reshape(x.shape[0], -1)
-    total = squares = 0.0
-    for row in rows:
-        total += float(row.sum())
-        squares += float((row * row).sum())
+    """Of all numbers of a map (rows, cols, channels), from sums per row in double precision, rows in order."""
+    rows = x.astype(np.float64).reshape(x.shape[0], -1)
+    total = functools.reduce(operator.add, fold_lanes(np.add, 0.0, rows).tolist())
+    squares = functools.reduce(operator.add, fold_lanes(np.add, 0.0, rows * rows).tolist())
     mean = total / x.size
     std: np.float32 = np.float32(math.sqrt(max(0.0, squares / x.size - mean * mean)))
     return std
 
 
 def distances(norm: GateNorm, new: Floats, held: Floats) -> Floats:
-    """Per pixel of (n, channels): sum of |d| (l1), of d * d (rms), or max |d|; sums in eight lanes as in the engine."""
-    d: Floats = np.abs(new - held)
-    if norm == GateNorm.MAX:
-        largest: Floats = np.max(d, axis=1)
-        return largest
-    terms = d * d if norm == GateNorm.RMS else d
-    lanes = np.pad(terms, ((0, 0), (0, -terms.shape[1] % 8))).reshape(len(terms), -1, 8)
-    s = np.zeros((len(terms), 8), np.float32)
-    for i in range(lanes.shape[1]):
-        s += lanes[:, i]
-    total: Floats = ((s[:, 0] + s[:, 4]) + (s[:, 2] + s[:, 6])) + ((s[:, 1] + s[:, 5]) + (s[:, 3] + s[:, 7]))
-    return total
+    """Per pixel of (n, channels): sum of |d| (l1), of d * d (rms), or max |d|."""
+    d = np.abs(new - held)
+    return fold_lanes(larger if norm == GateNorm.MAX else np.add, 0.0, d * d if norm == GateNorm.RMS else d)
 
 
-def _fired(
-    gate: HoldGate | None,
-    state: _NodeState,
-    new: Floats,
-    held: Floats,
-    candidates: Mask,
-    differs: Mask,
-    scale: np.float32,
-) -> Mask:
-    """The candidates that the gate lets through; without a threshold those whose bits differ."""
+def _gate_limit(gate: HoldGate | None, state: _NodeState, channels: int, scale: np.float32) -> float:
+    """What ``distances`` may not exceed for a pixel to be held; 0: pixels fire by bits."""
     if gate is None:
-        return differs
-    std = np.float32(gate.std) if gate.std > 0 else state.std
-    threshold = np.float32(gate.alpha) * std * scale
-    if not threshold > 0:
-        return differs
-    limit = threshold
+        return 0.0
+    limit = np.float32(gate.alpha) * (np.float32(gate.std) if gate.std > 0 else state.std) * scale
+    if gate.norm == GateNorm.RMS:
+        limit = limit * limit
     if gate.norm != GateNorm.MAX:
-        limit = (threshold if gate.norm == GateNorm.L1 else threshold * threshold) * np.float32(new.shape[2])
-    fired = np.zeros(candidates.shape, np.bool_)
-    with np.errstate(invalid="ignore", over="ignore"):
-        # not (a <= b), so that NaN fires
-        fired[candidates] = ~(distances(gate.norm, new[candidates], held[candidates]) <= limit)
-    return grow_blocks(fired, gate.block)
+        limit = limit * np.float32(channels)
+    return float(limit)
 
 
 def _is_view(node: Node | None) -> bool:
@@ -309,6 +298,19 @@ def _bits_differ(a: Floats, b: Floats) -> Mask:
     """Pixels (rows, cols) where any number's bits differ."""
     out: Mask = (np.ascontiguousarray(a).view(np.uint32) != b.view(np.uint32)).any(axis=2)
     return out
+
+
+def _cast(array: Any, dtype: str) -> Any:
+    """A new view or array of an output's dtype; integers saturate and NaN gives 0."""
+    if dtype == "bool":
+        return array != 0
+    if dtype == "float32":
+        return array[...]
+    info = np.iinfo(dtype)
+    limit = -float(info.min)
+    inside = np.abs(array) < limit
+    whole = np.where(inside, array, np.float32(0)).astype(dtype)
+    return np.where(array >= limit, info.max, np.where(array <= -limit, info.min, whole)).astype(dtype)
 
 
 def _in_source_shape(value: Value, array: Any) -> npt.NDArray[np.generic]:
