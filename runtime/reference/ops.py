@@ -266,7 +266,7 @@ def fold(combine: Combine, x: AnyFloats, axis: int) -> AnyFloats:
 def fold_lanes(combine: Combine, start: float, x: AnyFloats) -> AnyFloats:
     """``x`` (..., n) reduced along its last axis: lane i of 8 takes elements i, i + 8, ..., then lanes are joined."""
     padding = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % 8)]
-    parts = np.pad(x, padding, constant_values=start).reshape(*x.shape[:-1], -1, 8)
+    parts = np.pad(x, padding, constant_values=start).reshape(*x.shape[:-1], -(-x.shape[-1] // 8), 8)
     lanes = np.full((*x.shape[:-1], 8), start, x.dtype)
     for i in range(parts.shape[-2]):
         lanes = combine(lanes, parts[..., i, :])
