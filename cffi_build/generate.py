@@ -90,6 +90,7 @@ def write_source(path: Path, declarations: str) -> None:
     ffi.cdef(declarations)
     ffi.set_source(MODULE, '#include "framegate.h"')
     ffi.emit_c_code(str(path))
+    path.touch()  # cffi leaves an equal file alone, and the build would ask again every time
 
 
 def main() -> None:

@@ -141,8 +141,8 @@ class EngineStream:
         self.state_bytes: int = plan.state_bytes
         self.scratch_bytes: int = plan.scratch_bytes
         self.weight_bytes: int = plan.weight_bytes
-        self._state = aligned_bytes(self.state_bytes)
-        self._scratch = aligned_bytes(self.scratch_bytes)
+        self._state = aligned_bytes(max(self.state_bytes, 1))
+        self._scratch = aligned_bytes(max(self.scratch_bytes, 1))  # NumPy moves empty arrays
         memory = ffi.new("fg_memory *")
         memory.state, memory.state_bytes = _pointer(self._state), self.state_bytes
         memory.scratch, memory.scratch_bytes = _pointer(self._scratch), self.scratch_bytes
