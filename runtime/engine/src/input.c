@@ -54,7 +54,7 @@ static uint32_t pixel_fires(const float *fresh, const float *held, size_t channe
 {
     uint32_t fires = 0;
     if (!(threshold > 0.0f)) return memcmp(fresh, held, channels * sizeof *held) != 0;
-    for (size_t c = 0; c < channels; c++) fires |= !(__builtin_fabsf(fresh[c] - held[c]) <= threshold);
+    for (size_t c = 0; c < channels; c++) fires |= __builtin_fabsf(fresh[c] - held[c]) > threshold; /* both are finite */
     return fires;
 }
 
