@@ -1,0 +1,318 @@
+/* test_kernels.c: every kernel of every instruction set against its scalar twin, bit for bit; the twins against libm.
+ *
+ * usage: test_kernels [--list] [--bench] [--kernel NAME] [--seed N] */
+#include "harness.h"
+#include "kernel_truth.h"
+
+#include "../../runtime/engine/include/framegate.h"
+#include "kernels/isa.h"
+
+#include <time.h>
+
+typedef struct context {
+    fg_kernels ref, isa;
+    const char *isa_name;
+    test_random random;
+    test_count count;
+} context;
+
+/* --- inputs --- */
+typedef enum fill_kind { FILL_PLAIN, FILL_WIDE, FILL_SPECIAL, FILL_COUNT } fill_kind;
+
+/* Armv7 vectors flush subnormal numbers, its scalar unit does not: keep results of sums and products away from them. */
+#if defined(__arm__)
+enum { HAS_SUBNORMALS = 0, WIDE_EXPONENTS = 40 };
+#else
+enum { HAS_SUBNORMALS = 1, WIDE_EXPONENTS = 200 };
+#endif
+
+static float random_value(test_random *random, fill_kind kind)
+{
+    static const float special[] = {0.0f,    -0.0f,     1.0f,         -1.0f,        0.5f,     2.5f,
+                                    -2.5f,   3.0f,      8388609.0f,   -16777216.0f, 1e-30f,   3e38f,
+                                    -3e38f,  INFINITY,  -INFINITY,    NAN,          1e-40f,   -1e-45f};
+    const size_t specials = sizeof special / sizeof *special - (HAS_SUBNORMALS ? 0 : 2);
+    if (kind == FILL_SPECIAL && random_below(random, 4) == 0) return special[random_below(random, specials)];
+    const float value = random_float(random, 2.0f);
+    if (kind == FILL_WIDE) return ldexpf(value, (int)random_below(random, WIDE_EXPONENTS) - WIDE_EXPONENTS / 2);
+    return value;
+}
+
+/* An exactly sized array, so that a sanitizer sees reads beyond it. */
+static float *random_floats(test_random *random, size_t count, fill_kind kind)
+{
+    float *x = test_memory(count * sizeof *x);
+    for (size_t i = 0; i < count; i++) x[i] = random_value(random, kind);
+    return x;
+}
+
+static uint8_t *random_bytes(test_random *random, size_t count)
+{
+    uint8_t *x = test_memory(count);
+    for (size_t i = 0; i < count; i++) x[i] = (uint8_t)random_u32(random);
+    return x;
+}
+
+static float *aligned_floats(test_random *random, size_t count, fill_kind kind, void **memory)
+{
+    *memory = test_memory(count * sizeof(float) + 64);
+    float *x = (float *)(((uintptr_t)*memory + 63) / 64 * 64);
+    for (size_t i = 0; i < count; i++) x[i] = random_value(random, kind);
+    return x;
+}
+
+/* Two outputs, for the twin and the kernel, that must end up equal and leave their guards alone. */
+typedef struct outputs {
+    guarded ref, isa;
+} outputs;
+
+static outputs outputs_make(test_random *random, size_t bytes)
+{
+    const size_t misalign = random_below(random, 16) * 4;
+    outputs out = {guarded_make(bytes, misalign), guarded_make(bytes, misalign)};
+    return out;
+}
+
+static int outputs_agree(const outputs *out)
+{
+    return guarded_intact(&out->ref) && guarded_intact(&out->isa) &&
+           first_difference(out->ref.data, out->isa.data, out->ref.bytes / 4) == out->ref.bytes / 4 &&
+           memcmp(out->ref.data + out->ref.bytes / 4 * 4, out->isa.data + out->isa.bytes / 4 * 4,
+                  out->ref.bytes % 4) == 0;
+}
+
+static void outputs_free(outputs *out)
+{
+    guarded_free(&out->ref);
+    guarded_free(&out->isa);
+}
+
+static void outputs_copy(outputs *out, const void *data)
+{
+    memcpy(out->ref.data, data, out->ref.bytes);
+    memcpy(out->isa.data, data, out->isa.bytes);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* --- gemm_f32 --- */
+static void check_gemm_f32(context *c)
+{
+    for (unsigned round = 0; round < 400; round++) {
+        test_random *random = &c->random;
+        const fill_kind kind = (fill_kind)(round % FILL_COUNT);
+        const size_t rows = 1 + random_below(random, c->isa.gemm_rows), rows_stride = rows + random_below(random, 3);
+        const size_t taps = 1 + random_below(random, 9), depth = 1 + random_below(random, 40);
+        const size_t panels = 1 + random_below(random, 9), columns = panels * FG_PANEL;
+        const size_t out_stride = columns + random_below(random, 3) * 5;
+        const int biased = random_below(random, 2) == 0;
+        void *memory;
+        float *weights = aligned_floats(random, columns * taps * depth, kind, &memory);
+        float *bias = random_floats(random, columns, kind), *x = random_floats(random, rows * taps * depth, kind);
+        const float **a = test_memory(taps * rows_stride * sizeof *a);
+        for (size_t t = 0; t < taps; t++)
+            for (size_t r = 0; r < rows_stride; r++) a[t * rows_stride + r] = r < rows ? x + (r * taps + t) * depth : NULL;
+        outputs out = outputs_make(random, ((rows - 1) * out_stride + columns) * sizeof(float));
+        fg_gemm_f32_args args = {a, rows, rows_stride, taps, depth, weights, panels, biased ? bias : NULL,
+                                 (float *)(void *)out.ref.data, out_stride};
+        c->ref.gemm_f32(&args);
+        args.out = (float *)(void *)out.isa.data;
+        c->isa.gemm_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "gemm_f32 %s: rows %zu taps %zu depth %zu panels %zu bias %d fill %d", c->isa_name,
+              rows, taps, depth, panels, biased, (int)kind);
+        outputs_free(&out);
+        free(memory), free(bias), free(x), free(a);
+    }
+}
+
+static void truth_gemm_f32(context *c)
+{
+    /* one chain of fmaf: the twin's form without libm must round as libm does */
+    for (unsigned round = 0; round < 20000; round++) {
+        float weights[16], x[3], bias[16], out[16];
+        const fill_kind kind = (fill_kind)(round % FILL_COUNT);
+        for (size_t j = 0; j < 16; j++) weights[j] = random_value(&c->random, kind), bias[j] = random_value(&c->random, kind);
+        x[0] = random_value(&c->random, kind);
+        if (round % 5 == 0) bias[3] = -x[0] * weights[3]; /* all that is left is what the product lost */
+        const float *a[1] = {x};
+        const fg_gemm_f32_args args = {a, 1, 1, 1, 1, weights, 1, bias, out, 16};
+        c->ref.gemm_f32(&args);
+        for (size_t j = 0; j < 16; j++) {
+            const float expected = fmaf(x[0], weights[j], bias[j]);
+            CHECK(&c->count, same_float(&out[j], &expected), "fused %a * %a + %a: %a, not %a", (double)x[0],
+                  (double)weights[j], (double)bias[j], (double)out[j], (double)expected);
+        }
+    }
+}
+
+static void bench_gemm_f32(context *c)
+{
+    static const size_t shapes[][3] = {{9, 32, 2}, {9, 64, 4}, {1, 64, 4}, {1, 256, 4}, {9, 128, 2}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        for (size_t rows = 1; rows <= c->isa.gemm_rows; rows = rows == 1 && c->isa.gemm_rows > 1 ? c->isa.gemm_rows : 99) {
+            const size_t taps = shapes[s][0], depth = shapes[s][1], panels = shapes[s][2];
+            void *memory;
+            float *weights = aligned_floats(&c->random, panels * FG_PANEL * taps * depth, FILL_PLAIN, &memory);
+            float *x = random_floats(&c->random, rows * taps * depth, FILL_PLAIN);
+            float *out = test_memory(rows * panels * FG_PANEL * sizeof *out);
+            const float **a = test_memory(taps * rows * sizeof *a);
+            for (size_t i = 0; i < taps * rows; i++) a[i] = x + i * depth;
+            const fg_gemm_f32_args args = {a, rows, rows, taps, depth, weights, panels, NULL, out, panels * FG_PANEL};
+            const double work = 2.0 * (double)(rows * taps * depth * panels * FG_PANEL);
+            double best = 1e9;
+            for (unsigned run = 0; run < 20; run++) {
+                const unsigned repeats = 1 + (unsigned)((c->isa.isa ? 1e7 : 2e5) / work);
+                const double start = seconds();
+                for (unsigned i = 0; i < repeats; i++) c->isa.gemm_f32(&args);
+                best = fmin(best, (seconds() - start) / repeats);
+            }
+            printf("%-8s gemm_f32       rows %2zu taps %zu depth %3zu panels %zu  %8.2f GFLOP/s\n", c->isa_name, rows, taps,
+                   depth, panels, work / best * 1e-9);
+            free(memory), free(x), free(out), free(a);
+        }
+    }
+}
+
+/* --- depthwise_f32 --- */
+static void check_depthwise_f32(context *c)
+{
+    for (unsigned round = 0; round < 400; round++) {
+        test_random *random = &c->random;
+        const fill_kind kind = (fill_kind)(round % FILL_COUNT);
+        const size_t pixels = random_below(random, 11), taps = 1 + random_below(random, 10);
+        const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
+        const int biased = random_below(random, 2) == 0;
+        float *weights = random_floats(random, taps * channels, kind), *bias = random_floats(random, channels, kind);
+        float *x = random_floats(random, (pixels * taps + 1) * channels, kind);
+        const float **pointers = test_memory(pixels * taps * sizeof *pointers);
+        for (size_t i = 0; i < pixels * taps; i++) pointers[i] = x + random_below(random, pixels * taps + 1) * channels;
+        outputs out = outputs_make(random, pixels ? ((pixels - 1) * out_stride + channels) * sizeof(float) : 0);
+        fg_depthwise_f32_args args = {pointers, pixels, taps, channels, weights, biased ? bias : NULL,
+                                      (float *)(void *)out.ref.data, out_stride};
+        c->ref.depthwise_f32(&args);
+        args.out = (float *)(void *)out.isa.data;
+        c->isa.depthwise_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "depthwise_f32 %s: pixels %zu taps %zu channels %zu stride %zu bias %d fill %d",
+              c->isa_name, pixels, taps, channels, out_stride, biased, (int)kind);
+        outputs_free(&out);
+        free(weights), free(bias), free(x), free(pointers);
+    }
+}
+
+static void truth_depthwise_f32(context *c)
+{
+    float x[6], weights[6] = {0}, bias[3], out[3];
+    for (size_t j = 0; j < 6; j++) x[j] = random_float(&c->random, 1.0f), weights[j] = random_float(&c->random, 1.0f);
+    for (size_t j = 0; j < 3; j++) bias[j] = random_float(&c->random, 1.0f);
+    const float *pointers[2] = {x, x + 3};
+    const fg_depthwise_f32_args args = {pointers, 1, 2, 3, weights, bias, out, 3};
+    c->ref.depthwise_f32(&args);
+    for (size_t j = 0; j < 3; j++) {
+        const float expected = fmaf(x[3 + j], weights[3 + j], fmaf(x[j], weights[j], bias[j]));
+        CHECK(&c->count, same_float(&out[j], &expected), "depthwise_f32: channel %zu", j);
+    }
+}
+
+static void bench_depthwise_f32(context *c)
+{
+    static const size_t channels[] = {16, 32, 96, 100};
+    for (size_t s = 0; s < 4; s++) {
+        const size_t count = channels[s], pixels = 24, taps = 9;
+        float *x = random_floats(&c->random, 3 * (pixels + 2) * count, FILL_PLAIN);
+        float *weights = random_floats(&c->random, taps * count, FILL_PLAIN), *out = test_memory(pixels * count * 4);
+        const float **pointers = test_memory(pixels * taps * sizeof *pointers);
+        for (size_t i = 0; i < pixels; i++)
+            for (size_t t = 0; t < taps; t++) pointers[i * taps + t] = x + (t / 3 * (pixels + 2) + i + t % 3) * count;
+        const fg_depthwise_f32_args args = {pointers, pixels, taps, count, weights, NULL, out, count};
+        const double work = 2.0 * (double)(pixels * taps * count);
+        double best = 1e9;
+        for (unsigned run = 0; run < 20; run++) {
+            const unsigned repeats = 1 + (unsigned)((c->isa.isa ? 3e6 : 1e5) / work);
+            const double start = seconds();
+            for (unsigned i = 0; i < repeats; i++) c->isa.depthwise_f32(&args);
+            best = fmin(best, (seconds() - start) / repeats);
+        }
+        printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps, count,
+               work / best * 1e-9);
+        free(x), free(weights), free(out), free(pointers);
+    }
+}
+
+#include "test_pointwise.h"
+
+/* --- the table --- */
+typedef struct kernel_test {
+    const char *name;
+    void (*check)(context *c); /* c->isa against c->ref */
+    void (*truth)(context *c); /* c->ref against libm */
+    void (*bench)(context *c);
+} kernel_test;
+
+static const kernel_test kernel_tests[] = {
+#define X(name, result, arguments) {#name, check_##name, truth_##name, bench_##name},
+#include "kernels/kernels.def"
+#undef X
+};
+enum { KERNELS = sizeof kernel_tests / sizeof *kernel_tests };
+
+/* Runs what is asked for on one instruction set; mask 0 checks the twins themselves. */
+static void run_isa(context *c, uint32_t mask, const char *only, int bench)
+{
+    fg_kernels_select(&c->ref, 0);
+    fg_kernels_select(&c->isa, mask);
+    c->isa_name = fg_isa_name(mask);
+    for (size_t i = 0; i < KERNELS; i++) {
+        if (only && strcmp(only, kernel_tests[i].name) != 0) continue;
+        if (bench) {
+            kernel_tests[i].bench(c);
+            continue;
+        }
+        const test_count before = c->count;
+        (mask ? kernel_tests[i].check : kernel_tests[i].truth)(c);
+        printf("%-8s %-20s %8lu checks %6lu failures\n", c->isa_name, kernel_tests[i].name,
+               c->count.checks - before.checks, c->count.failures - before.failures);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const uint32_t masks[] = {0, FG_ISA_AVX2, FG_ISA_AVX2 | FG_ISA_AVX512, FG_ISA_NEON};
+    static context c;
+    const char *only = NULL;
+    int bench = 0;
+    uint64_t seed = 1;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--list") == 0) {
+            for (size_t k = 0; k < KERNELS; k++) puts(kernel_tests[k].name);
+            return 0;
+        } else if (strcmp(argv[i], "--bench") == 0) {
+            bench = 1;
+        } else if (strcmp(argv[i], "--kernel") == 0 && i + 1 < argc) {
+            only = argv[++i];
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            seed = strtoull(argv[++i], NULL, 0);
+        } else {
+            fprintf(stderr, "usage: %s [--list] [--bench] [--kernel NAME] [--seed N]\n", argv[0]);
+            return 2;
+        }
+    }
+    for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+        fg_kernels kernels;
+        fg_kernels_select(&kernels, masks[i]);
+        if (kernels.isa != masks[i]) continue; /* not in this build or not on this machine */
+        c.random.state = seed * 0x9E3779B97F4A7C15u + 1;
+        run_isa(&c, masks[i], only, bench);
+    }
+    if (bench) return 0;
+    if (c.count.checks == 0) {
+        fputs("no such kernel\n", stderr);
+        return 2;
+    }
+    printf("%lu checks, %lu failures (seed %llu)\n", c.count.checks, c.count.failures, (unsigned long long)seed);
+    return c.count.failures != 0;
+}

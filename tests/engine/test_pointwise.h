@@ -1,0 +1,238 @@
+/* test_pointwise.h: the part of test_kernels.c about kernels that are one plain C source for every instruction set. */
+#ifndef FG_TESTS_TEST_POINTWISE_H
+#define FG_TESTS_TEST_POINTWISE_H
+
+#define AS_FLOATS(array) ((float *)(void *)(array).data)
+
+static size_t random_count(test_random *random) { return random_below(random, 8) ? random_below(random, 70) : 300; }
+
+static float random_parameter(test_random *random)
+{
+    static const float usual[] = {0.0f, 1.0f, -1.0f, 0.5f, 2.0f, 3.0f, -2.0f, -0.5f, 6.0f, 0.1f, 2.4f};
+    return usual[random_below(random, sizeof usual / sizeof *usual)];
+}
+
+/* Times one expression and prints millions of elements per second. */
+#define BENCH(c, what, elements, expression)                                                                           \
+    do {                                                                                                               \
+        double best = 1e9;                                                                                             \
+        for (unsigned run = 0; run < 10; run++) {                                                                      \
+            const double start = seconds();                                                                            \
+            for (unsigned i = 0; i < 200; i++) expression;                                                             \
+            best = fmin(best, (seconds() - start) / 200);                                                              \
+        }                                                                                                              \
+        printf("%-8s %-30s %10.0f M/s\n", (c)->isa_name, what, (double)(elements) / best * 1e-6);                      \
+    } while (0)
+
+enum { BENCH_COUNT = 1024 };
+
+/* --- activation_f32 --- */
+static void check_activation_f32(context *c)
+{
+    for (unsigned round = 0; round < 30 * FG_ACT_COUNT; round++) {
+        const uint32_t kind = round % FG_ACT_COUNT;
+        const fill_kind fill = (fill_kind)(round / FG_ACT_COUNT % FILL_COUNT);
+        const size_t count = random_count(&c->random);
+        const float parameters[4] = {random_parameter(&c->random), random_parameter(&c->random), 0.0f, 0.0f};
+        float *x = random_floats(&c->random, count, fill);
+        for (size_t i = 0; i < count; i++) x[i] *= fill == FILL_PLAIN ? 10.0f : 1.0f;
+        outputs out = outputs_make(&c->random, count * sizeof *x);
+        outputs_copy(&out, x);
+        c->ref.activation_f32(kind, parameters, AS_FLOATS(out.ref), count);
+        c->isa.activation_f32(kind, parameters, AS_FLOATS(out.isa), count);
+        const size_t at = first_difference(out.ref.data, out.isa.data, count);
+        CHECK(&c->count, outputs_agree(&out), "activation_f32 %s: kind %u p %g q %g count %zu fill %d, at x = %a",
+              c->isa_name, kind, (double)parameters[0], (double)parameters[1], count, (int)fill,
+              at < count ? (double)x[at] : 0.0);
+        outputs_free(&out);
+        free(x);
+    }
+}
+
+static void truth_activation(context *c, uint32_t kind, float p, float q)
+{
+    static const float limits[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, FLT_MIN, -FLT_MIN,
+                                   88.7f, 88.8f, -87.4f, -103.9f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 8388607.5f, -8388608.0f,
+                                   16777217.0f, 1e30f, -1e30f, 0.625f, 0.98f, 1.0f, -1.0f, 1e-20f, -1e-20f};
+    const size_t limit_count = sizeof limits / sizeof *limits;
+    const float parameters[4] = {p, q, 0.0f, 0.0f};
+    for (size_t i = 0; i < 6000 + limit_count; i++) {
+        float x = i < limit_count ? limits[i] : random_float(&c->random, i % 3 ? 12.0f : 110.0f);
+        if (i >= 4000 + limit_count) x = ldexpf(x, (int)random_below(&c->random, 60) - 58);
+        float got = x;
+        c->ref.activation_f32(kind, parameters, &got, 1);
+        double size = 0;
+        const double ulps = activation_tolerance(kind, (double)x, &size);
+        const double truth = truth_activation_value(kind, (double)p, (double)q, (double)x);
+        CHECK(&c->count, near_truth(got, truth, ulps, size), "activation_f32: kind %u p %g q %g of %a (%g): %g, not %.9g",
+              kind, (double)p, (double)q, (double)x, (double)x, (double)got, truth);
+    }
+}
+
+static void truth_activation_f32(context *c)
+{
+    static const float exponents[] = {1, 2, 3, 4, 5, 6, -1, -2, 0.5f, -0.5f, 0, 7, -3, 1.7f, -0.3f, 33, 0.3333333f};
+    for (uint32_t kind = 0; kind < FG_ACT_COUNT; kind++) {
+        if (kind == FG_ACT_POW) {
+            for (size_t i = 0; i < sizeof exponents / sizeof *exponents; i++) truth_activation(c, kind, exponents[i], 0.0f);
+        } else if (kind == FG_ACT_CLIP) {
+            truth_activation(c, kind, 0.0f, 6.0f);
+        } else if (kind == FG_ACT_SILU) {
+            truth_activation(c, kind, 1.0f, 0.0f);
+            truth_activation(c, kind, 0.5f, 0.0f);
+        } else {
+            truth_activation(c, kind, 0.25f, 0.5f);
+        }
+    }
+}
+
+static void bench_activation_f32(context *c)
+{
+    float x[BENCH_COUNT] = {0};
+    const float parameters[4] = {0.5f, 0.5f, 0.0f, 0.0f};
+    for (uint32_t kind = 1; kind < FG_ACT_COUNT; kind++) {
+        char what[32];
+        snprintf(what, sizeof what, "activation_f32 kind %u", kind);
+        BENCH(c, what, BENCH_COUNT, c->isa.activation_f32(kind, parameters, x, BENCH_COUNT));
+    }
+}
+
+/* --- binary_f32 --- */
+static void check_binary_f32(context *c)
+{
+    for (unsigned round = 0; round < 40 * FG_BINARY_COUNT; round++) {
+        const uint32_t kind = round % FG_BINARY_COUNT;
+        const fill_kind fill = (fill_kind)(round / FG_BINARY_COUNT % FILL_COUNT);
+        const size_t count = random_count(&c->random), a_step = random_below(&c->random, 2);
+        const size_t b_step = random_below(&c->random, 2), in_place = a_step ? random_below(&c->random, 2) : 0;
+        float *a = random_floats(&c->random, count + 1, fill), *b = random_floats(&c->random, count + 1, fill);
+        outputs out = outputs_make(&c->random, count * sizeof *a);
+        if (in_place) outputs_copy(&out, a);
+        c->ref.binary_f32(kind, in_place ? AS_FLOATS(out.ref) : a, a_step, b, b_step, AS_FLOATS(out.ref), count);
+        c->isa.binary_f32(kind, in_place ? AS_FLOATS(out.isa) : a, a_step, b, b_step, AS_FLOATS(out.isa), count);
+        CHECK(&c->count, outputs_agree(&out), "binary_f32 %s: kind %u steps %zu %zu in place %zu count %zu fill %d",
+              c->isa_name, kind, a_step, b_step, in_place, count, (int)fill);
+        outputs_free(&out);
+        free(a), free(b);
+    }
+}
+
+static void truth_binary_f32(context *c)
+{
+    for (uint32_t kind = 0; kind < FG_BINARY_COUNT; kind++)
+        for (unsigned i = 0; i < 4000; i++) {
+            const fill_kind fill = (fill_kind)(i % FILL_COUNT);
+            const int remainder = kind == FG_BINARY_MOD || kind == FG_BINARY_FMOD;
+            float a = random_value(&c->random, fill), b = random_value(&c->random, fill), got;
+            if (i % 7 == 0) a = roundf(a * 4.0f), b = roundf(b * 4.0f);
+            if (remainder && fabsf(a) < INFINITY && b != 0.0f && fabs((double)a / (double)b) > 0x1p29) continue;
+            c->ref.binary_f32(kind, &a, 1, &b, 1, &got, 1);
+            const double ulps = kind == FG_BINARY_POW ? 3 : kind == FG_BINARY_MOD ? 1.001 : 0.5001;
+            CHECK(&c->count, near_truth(got, truth_binary(kind, (double)a, (double)b), ulps, 0),
+                  "binary_f32: kind %u of %a (%g) and %a (%g): %g, not %.9g", kind, (double)a, (double)a, (double)b,
+                  (double)b, (double)got, truth_binary(kind, (double)a, (double)b));
+        }
+}
+
+static void bench_binary_f32(context *c)
+{
+    static const uint32_t kinds[] = {FG_BINARY_ADD, FG_BINARY_MUL, FG_BINARY_DIV, FG_BINARY_MAX, FG_BINARY_POW, FG_BINARY_MOD};
+    float a[BENCH_COUNT] = {0}, b[BENCH_COUNT] = {0};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        char what[32];
+        snprintf(what, sizeof what, "binary_f32 kind %u", kinds[k]);
+        BENCH(c, what, BENCH_COUNT, c->isa.binary_f32(kinds[k], a, 1, b, 1, a, BENCH_COUNT));
+    }
+}
+
+/* --- where_f32 --- */
+static void check_where_f32(context *c)
+{
+    for (unsigned round = 0; round < 200; round++) {
+        const size_t count = random_count(&c->random);
+        float *x[3];
+        for (size_t i = 0; i < 3; i++) x[i] = random_floats(&c->random, count + 1, FILL_SPECIAL);
+        for (size_t i = 0; i < count; i += 1 + random_below(&c->random, 3)) x[0][i] = 0.0f;
+        outputs out = outputs_make(&c->random, count * sizeof(float));
+        fg_where_f32_args args = {x[0], x[1], x[2], random_below(&c->random, 2), random_below(&c->random, 2),
+                                  random_below(&c->random, 2), AS_FLOATS(out.ref), count};
+        c->ref.where_f32(&args);
+        args.out = AS_FLOATS(out.isa);
+        c->isa.where_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "where_f32 %s: steps %zu %zu %zu count %zu", c->isa_name, args.condition_step,
+              args.a_step, args.b_step, count);
+        outputs_free(&out);
+        free(x[0]), free(x[1]), free(x[2]);
+    }
+}
+
+static void truth_where_f32(context *c)
+{
+    const float condition[4] = {0.0f, -0.0f, NAN, 0.5f}, a = 1.0f, b[4] = {2.0f, 3.0f, 4.0f, 5.0f};
+    const float expected[4] = {2.0f, 3.0f, 1.0f, 1.0f};
+    float out[4];
+    const fg_where_f32_args args = {condition, &a, b, 1, 0, 1, out, 4};
+    c->ref.where_f32(&args);
+    CHECK(&c->count, first_difference(out, expected, 4) == 4, "where_f32");
+}
+
+static void bench_where_f32(context *c)
+{
+    float a[BENCH_COUNT] = {0}, b[BENCH_COUNT] = {0}, condition[BENCH_COUNT] = {0}, out[BENCH_COUNT];
+    const fg_where_f32_args args = {condition, a, b, 1, 1, 1, out, BENCH_COUNT};
+    BENCH(c, "where_f32", BENCH_COUNT, c->isa.where_f32(&args));
+}
+
+/* --- distance_f32 --- */
+static void check_distance_f32(context *c)
+{
+    for (unsigned round = 0; round < 600; round++) {
+        const uint32_t norm = round % FG_NORM_COUNT;
+        const fill_kind fill = (fill_kind)(round / FG_NORM_COUNT % FILL_COUNT);
+        const size_t count = random_count(&c->random);
+        float *a = random_floats(&c->random, count, fill), *b = random_floats(&c->random, count, fill);
+        const float expected = c->ref.distance_f32(norm, a, b, count), got = c->isa.distance_f32(norm, a, b, count);
+        CHECK(&c->count, same_float(&expected, &got), "distance_f32 %s: norm %u count %zu fill %d: %a, not %a", c->isa_name,
+              norm, count, (int)fill, (double)got, (double)expected);
+        free(a), free(b);
+    }
+}
+
+static void truth_distance_f32(context *c)
+{
+    for (unsigned round = 0; round < 300; round++) {
+        const uint32_t norm = round % FG_NORM_COUNT;
+        const size_t count = random_count(&c->random);
+        float *a = random_floats(&c->random, count, FILL_PLAIN), *b = random_floats(&c->random, count, FILL_PLAIN);
+        double truth = 0;
+        for (size_t i = 0; i < count; i++) {
+            const double d = fabs((double)a[i] - (double)b[i]);
+            truth = norm == FG_NORM_MAX ? fmax(truth, d) : truth + (norm == FG_NORM_RMS ? d * d : d);
+        }
+        const float got = c->ref.distance_f32(norm, a, b, count);
+        CHECK(&c->count, near_truth(got, truth, 40, 0), "distance_f32: norm %u count %zu: %g, not %g", norm, count,
+              (double)got, truth);
+        if (count) {
+            a[random_below(&c->random, count)] = NAN;
+            const float bad = c->ref.distance_f32(norm, a, b, count);
+            CHECK(&c->count, bad != bad, "distance_f32: norm %u count %zu loses NaN", norm, count);
+        }
+        free(a), free(b);
+    }
+}
+
+static void bench_distance_f32(context *c)
+{
+    float a[BENCH_COUNT] = {0}, b[BENCH_COUNT] = {0};
+    volatile float sink = 0.0f;
+    for (uint32_t norm = 0; norm < FG_NORM_COUNT; norm++) {
+        char what[32];
+        snprintf(what, sizeof what, "distance_f32 norm %u", norm);
+        BENCH(c, what, BENCH_COUNT, sink = c->isa.distance_f32(norm, a, b, BENCH_COUNT));
+    }
+    (void)sink;
+}
+
+#include "test_reduce.h"
+
+#endif
