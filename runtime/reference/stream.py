@@ -234,7 +234,7 @@ class ReferenceStream:
         else:
             written = differs = candidates & _bits_differ(new, held)
             limit = _gate_limit(node.gate, state, extents[2], scale)
-            if node.gate is not None and limit > 0:
+            if node.gate is not None and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
                     fires[differs] = ~(distances(node.gate.norm, new[differs], held[differs]) <= limit)
@@ -278,11 +278,13 @@ def distances(norm: GateNorm, new: Floats, held: Floats) -> Floats:
     return fold_lanes(larger if norm == GateNorm.MAX else np.add, 0.0, d * d if norm == GateNorm.RMS else d)
 
 
-def _gate_limit(gate: HoldGate | None, state: _NodeState, channels: int, scale: np.float32) -> float:
-    """What ``distances`` may not exceed for a pixel to be held; 0: pixels fire by bits."""
+def _gate_limit(gate: HoldGate | None, state: _NodeState, channels: int, scale: np.float32) -> float | None:
+    """What ``distances`` may not exceed for a pixel to be held; None: pixels fire by bits."""
     if gate is None:
-        return 0.0
+        return None
     limit = np.float32(gate.alpha) * (np.float32(gate.std) if gate.std > 0 else state.std) * scale
+    if not limit > 0:
+        return None
     if gate.norm == GateNorm.RMS:
         limit = limit * limit
     if gate.norm != GateNorm.MAX:
