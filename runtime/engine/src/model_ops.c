@@ -17,8 +17,12 @@ typedef struct op_values {
 /* Rows, cols or channels of the output against what they must be. */
 static bool check_out(fg_check *check, const uint32_t *extent, const char *what, int64_t expected)
 {
-    return (int64_t)*extent == expected ||
-           fg_check_fail(check, FG_ERR_FORMAT, extent, what, " of the output is %u, must be %d", *extent,
+    if ((int64_t)*extent == expected)
+        return true;
+    if (expected < 1)
+        return fg_check_fail(check, FG_ERR_FORMAT, extent, what,
+                             " of the output: the window is larger than the padded input", 0, 0, 0);
+    return fg_check_fail(check, FG_ERR_FORMAT, extent, what, " of the output is %u, must be %u", *extent,
                          (uint64_t)expected, 0);
 }
 
@@ -168,8 +172,8 @@ static bool check_matmul(fg_check *check, const op_values *v)
     const fg_value_record *a = v->in[0], *b = v->in[1];
     if (b->cols != a->channels || (b->rows != 1 && b->rows != a->rows))
         return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[1], "b",
-                             " has %u rows and %u cols, must have 1 row or those of a, and a col per channel of a (%u)",
-                             b->rows, b->cols, a->channels);
+                             " has %u rows and %u cols, must have 1 row or those of a and %u cols", b->rows, b->cols,
+                             a->channels);
     return check_out_extents(check, v, a->rows, a->cols, b->channels);
 }
 

@@ -2,7 +2,7 @@
 #include "checked.h"
 #include "model_check.h"
 
-enum { PREPARED_CHANNELS = 4 };
+enum { PREPARED_CHANNELS = 4, PREPARE_BYTES = offsetof(fg_input_record, reserved) - offsetof(fg_input_record, resize) };
 
 /* Constants stand in DATA in order; *end is where the one before ended. */
 static bool check_constant(fg_check *check, const fg_value_record *value, size_t elements, size_t *end)
@@ -176,7 +176,9 @@ static bool check_input(fg_check *check, uint32_t index)
            fg_check_not_negative(check, &input->grey_level, "grey_level") &&
            fg_check_range(check, &input->prepare, "prepare", input->prepare, 0, 1) &&
            fg_check_zero(check, input->reserved, sizeof input->reserved, "reserved words") &&
-           (input->prepare == 0 || check_prepare(check, input, value));
+           (input->prepare != 0
+                ? check_prepare(check, input, value)
+                : fg_check_zero(check, &input->resize, PREPARE_BYTES, "preparation of an unprepared input"));
 }
 
 bool fg_check_inputs(fg_check *check)
