@@ -1,0 +1,1 @@
+"""Importers: from other formats to an engine graph."""
