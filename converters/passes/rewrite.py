@@ -33,12 +33,15 @@ class Rewriter:
                 self._readers[name].append(node)
 
     def finish(self) -> Graph:
-        """The rewritten graph, without values that nothing names any more."""
-        nodes = list(self.live())
-        named = {item.value for item in self._graph.inputs} | {item.value for item in self.outputs}
-        named.update(name for node in nodes for name in (*node.inputs, node.output) if name is not None)
-        values = {name: value for name, value in self.values.items() if name in named}
-        return dataclasses.replace(self._graph, values=values, nodes=nodes, outputs=self.outputs)
+        """The rewritten graph, without nodes and values that no network output depends on any more."""
+        needed = {item.value for item in self._graph.inputs} | {item.value for item in self.outputs}
+        nodes = []
+        for node in reversed(list(self.live())):
+            if node.output in needed:
+                needed.update(name for name in node.inputs if name is not None)
+                nodes.append(node)
+        values = {name: value for name, value in self.values.items() if name in needed}
+        return dataclasses.replace(self._graph, values=values, nodes=nodes[::-1], outputs=self.outputs)
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
