@@ -75,9 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Error, OSError, ImportError, MemoryError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        print(f"framegate: {lines[0]}", *lines[1:], sep="\n  ", file=sys.stderr)
+        print("framegate:", _one_line(error), file=sys.stderr)
         return 2
+
+
+def _one_line(error: BaseException) -> str:
+    """What went wrong; further lines of a message, such as a list of operators, are indented."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return "\n  ".join(str(error).splitlines()) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ def heat(image: Image, amount: Map) -> Image:
     grey = image.mean(axis=2, keepdims=True) * 0.4
     level = np.clip(stretch(amount, *image.shape[:2]).astype(np.float32), 0.0, 1.0)[..., None]
     colour = np.clip(3.0 * level - np.array([-1.0, 0.5, 2.0], np.float32), 0.0, 1.0) * 255.0
-    strength = np.where(level > 0.0, 0.35 + 0.65 * level, 0.0)
+    strength = np.sqrt(level)
     blended: Image = (grey * (1.0 - strength) + colour * strength).astype(np.uint8)
     return blended
 

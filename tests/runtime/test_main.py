@@ -130,7 +130,7 @@ def test_convert_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "none.fgm"], "No such file"),
+        (["info", "none.fgm"], "none.fgm: No such file or directory"),
         (["run", "MODEL", "none.mp4"], "none.mp4: no such file or folder"),
         (["run", "MODEL", "CLIP", "--threads", "999"], "threads must be 1 to 256"),
         (["run", "MODEL", "CLIP", "--threshold-scale", "nan"], "threshold_scale must be finite"),
