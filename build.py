@@ -213,12 +213,12 @@ def firmware(rest: list[str]) -> None:
     """Cross-compile the kernel tests for Arm and run them under QEMU."""
     develop()
     missing = [name for name in ("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "qemu-aarch64") if not find(name)]
-    packages = ("gcc-aarch64-linux-gnu", "gcc-arm-linux-gnueabihf", "qemu-user")
-    if missing and os.environ.get("CI") and not WINDOWS and os.geteuid() == 0 and find("apt-get"):
+    packages = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross")
+    if missing and "CI" in os.environ and not WINDOWS and os.geteuid() == 0 and find("apt-get"):
         if run("apt-get", "update", "-qq", check=False) == 0:
-            run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, check=False)
+            run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, "qemu-user", check=False)
     elif missing:
-        print(f"missing {', '.join(missing)}; Debian: apt install {' '.join(packages)}")
+        print(f"missing {', '.join(missing)}; Debian: apt install {' '.join(packages)} qemu-user")
     status = run(tool("python"), "-m", "pytest", "firmware_tests", *rest, check=False)
     if status not in (0, 5):  # 5: there is nothing to run
         sys.exit(status)
