@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_every_truncation(loader: Loader) -> None:
         assert loader.open(data[:size]).outcome.status == "FORMAT", size
 
 
+@functools.cache
 def mutants() -> list[bytes]:
     """Every bit of header and tables flipped, each with a checksum that fits."""
     whole = conv_only().build()

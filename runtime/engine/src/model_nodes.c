@@ -91,7 +91,7 @@ static bool check_input(fg_check *check, const fg_op_rule *rule, const uint32_t 
 /* The lists lie one behind the other: *next is where this node's must begin. */
 static bool check_input_list(fg_check *check, const fg_node_record *node, uint32_t *next)
 {
-    const fg_op_rule *rule = fg_op_rule_of(node->op);
+    const fg_op_rule *rule = &op_rules[node->op];
     if (!fg_check_equal(check, &node->first_input, "first_input", node->first_input, *next) ||
         !fg_check_range(check, &node->input_count, "input_count", node->input_count, rule->inputs_min,
                         rule->inputs_max))
@@ -112,7 +112,7 @@ static bool check_activation(fg_check *check, const fg_node_record *node)
     if (node->activation >= FG_ACT_COUNT)
         return fg_check_fail(check, FG_ERR_UNSUPPORTED, &node->activation, "activation",
                              " %u is not known to this library; use a newer one", node->activation, 0, 0);
-    if (node->activation != FG_ACT_IDENTITY && !fg_op_rule_of(node->op)->activates)
+    if (node->activation != FG_ACT_IDENTITY && !op_rules[node->op].activates)
         return fg_check_fail(check, FG_ERR_FORMAT, &node->activation, "activation",
                              " is %u, must be 0 on this operator", node->activation, 0, 0);
     const uint32_t used = activation_parameters[node->activation];
@@ -145,7 +145,7 @@ static bool check_gate(fg_check *check, const fg_node_record *node)
 
 static bool check_attribute_words(fg_check *check, const fg_node_record *node)
 {
-    const uint32_t used = fg_op_rule_of(node->op)->words;
+    const uint32_t used = op_rules[node->op].words;
     return fg_check_zero(check, node->attributes.words + used, (ATTRIBUTE_WORDS - used) * sizeof(int32_t),
                          "unused attribute words");
 }
