@@ -1,4 +1,4 @@
-/* The thread pool: every item once, thread numbers in range and never shared, nested and repeated runs, many callers. */
+/* The thread pool: every item once, thread numbers in range and never shared, many runs, many callers. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
