@@ -107,7 +107,10 @@ static void truth_softmax_f32(context *c)
         c->ref.softmax_f32(x, out, 1, count, inner, log_form);
         for (size_t j = 0; j < inner; j++) {
             double largest = -INFINITY, sum = 0;
-            for (size_t i = 0; i < count; i++) largest = fmax(largest, (double)x[i * inner + j]);
+            for (size_t i = 0; i < count; i++) {
+                const double value = (double)x[i * inner + j];
+                largest = value > largest ? value : largest;
+            }
             for (size_t i = 0; i < count; i++) sum += exp((double)x[i * inner + j] - largest);
             for (size_t i = 0; i < count; i++) {
                 const double shifted = (double)x[i * inner + j] - largest;

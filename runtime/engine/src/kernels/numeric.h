@@ -184,21 +184,21 @@ static inline float fg_tanh(float x)
 }
 
 /* --- error function --- */
-/* 1 - erf(t) for t >= 0.98, as e^(-t^2) times a polynomial in s = 2 / (2 + t). */
+/* 1 - erf(t) for t >= 0.49, as e^(-t^2) times a polynomial in s = 2 / (2 + t). */
 static inline float fg_erfc_tail(float t)
 {
     float capped = t < 10.3f ? t : 10.3f; /* from there on it is 0; NaN: the caller keeps it */
     float head = fg_from_bits(fg_bits(capped) & 0xFFFFF000u); /* its square is exact */
     float s = 2.0f / (2.0f + capped);
-    float p = -3.900685423e-02f;
-    p = p * s + 2.221787169e-01f;
-    p = p * s + -4.070822149e-01f;
-    p = p * s + 2.234899943e-01f;
-    p = p * s + -5.632688082e-03f;
-    p = p * s + 1.982722126e-01f;
-    p = p * s + 2.435229542e-01f;
-    p = p * s + 2.823742905e-01f;
-    p = p * s + 2.820846814e-01f;
+    float p = -6.124522925e-02f;
+    p = p * s + 2.962328176e-01f;
+    p = p * s + -5.118764075e-01f;
+    p = p * s + 3.056082970e-01f;
+    p = p * s + -4.451902788e-02f;
+    p = p * s + 2.096439404e-01f;
+    p = p * s + 2.415206900e-01f;
+    p = p * s + 2.825681628e-01f;
+    p = p * s + 2.820767800e-01f;
     return fg_exp_parts(-(head * head), (head - capped) * (head + capped)) * (p * s);
 }
 
@@ -226,7 +226,7 @@ static inline float fg_gelu(float x)
 {
     float z = x * 0.707106781f, size = fg_abs(z);
     float tail = fg_erfc_tail(size);
-    float factor = size > 1.0f ? (z < 0.0f ? tail : 2.0f - tail) : 1.0f + fg_erf_small(z);
+    float factor = size > 0.5f ? (z < 0.0f ? tail : 2.0f - tail) : 1.0f + fg_erf_small(z);
     return 0.5f * x * factor;
 }
 

@@ -1,0 +1,16 @@
+/* neon.h: the kernels written for NEON with fused multiply-add (AArch64; Armv7 with VFPv4). */
+#ifndef FG_KERNELS_NEON_H
+#define FG_KERNELS_NEON_H
+
+#include "../kernels.h"
+
+#if defined(__aarch64__)
+enum { FG_GEMM_ROWS_NEON = 6 };
+#else
+enum { FG_GEMM_ROWS_NEON = 4 };
+#endif
+
+void fg_gemm_f32_neon(const fg_gemm_f32_args *args);
+void fg_depthwise_f32_neon(const fg_depthwise_f32_args *args);
+
+#endif
