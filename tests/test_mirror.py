@@ -8,6 +8,11 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {  # tested through what uses them
     "runtime/_binding.py": "tests/runtime/test_binding.py",
     "runtime/__main__.py": "tests/runtime/test_main.py",
+    "runtime/bench.py": "tests/runtime/test_main.py",
+    "runtime/clip.py": "tests/runtime/test_main.py",
+    "runtime/info.py": "tests/runtime/test_main.py",
+    "runtime/run.py": "tests/runtime/test_main.py",
+    "runtime/work_map.py": "tests/runtime/test_main.py",
     "runtime/errors.py": "tests/runtime/test_binding.py",
     "runtime/reference/errors.py": "tests/runtime/test_binding.py",
     "runtime/reference/format.py": "tests/runtime/reference/test_reader.py",
