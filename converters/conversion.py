@@ -136,7 +136,8 @@ def _random_frame(graph: Graph, item: Input, random: np.random.Generator) -> Flo
     if item.preprocess is not None:
         frame: Floats = normalize(grey, item.preprocess)
         return frame
-    return grey.astype(np.float32) * np.float32(item.grey_level or 1 / 255)
+    scaled: Floats = grey.astype(np.float32) * np.float32(item.grey_level or 1 / 255)
+    return scaled
 
 
 def _import(source: Any, shapes: Mapping[str, Sequence[int]] | None, input_shape: Any) -> Graph:

@@ -122,6 +122,6 @@ class Network:
         ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network() -> type[Network]:
     return Network

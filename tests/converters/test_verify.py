@@ -1,0 +1,97 @@
+"""What verify finds, and says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from converters.verify import verify
+from runtime.reference.errors import FormatError
+from runtime.reference.graph import Activation, ActivationSpec, Binary, Concat, Graph, Pool, Residual, View
+
+
+def graph_of(network) -> Graph:
+    n = network()
+    y = n.pad(n.conv("x", 4, kernel=3, pad=1), 1, 1, 1, 1)
+    y = n.node(Pool(0, 2, 2, 2, 2), [n.binary(Binary.ADD, y, [1.0])], (4, 3, 4))
+    y = n.node(Concat(2), [y, y], (4, 3, 8))
+    return n.finish(n.node(View(), [y], (1, 1, 96)))
+
+
+def late(graph: Graph) -> None:
+    graph.nodes[0].inputs[0] = graph.nodes[1].output
+
+
+def attributes(index: int, **changes: object) -> Callable[[Graph], None]:
+    def change(graph: Graph) -> None:
+        graph.nodes[index].attributes = dataclasses.replace(graph.nodes[index].attributes, **changes)
+
+    return change
+
+
+def value(index: int, **changes: object) -> Callable[[Graph], None]:
+    def change(graph: Graph) -> None:
+        for name, number in changes.items():
+            setattr(graph.values[graph.nodes[index].output], name, number)
+
+    return change
+
+
+def activation(index: int, spec: ActivationSpec) -> Callable[[Graph], None]:
+    def change(graph: Graph) -> None:
+        graph.nodes[index].activation = spec
+
+    return change
+
+
+def wrong_map(graph: Graph) -> None:
+    table = graph.values[graph.nodes[1].inputs[1]]
+    table.data = np.full_like(table.data, 6)
+
+
+BROKEN = {
+    "order": (late, "reads 'gather1', which is not known at that point"),
+    "kernel": (attributes(0, kernel_h=1), r"weights are \(3, 3, 3, 4\), not \(1, 3, 3, 4\)"),
+    "size": (attributes(0, pad_top=0), r"gives \(5, 5, 4\), not \(6, 5, 4\)"),
+    "groups": (attributes(0, groups=2), "weights are"),
+    "residual": (attributes(0, residual=Residual.BEFORE_ACTIVATION), "residual is 1"),
+    "map": (wrong_map, "row map: has entries outside -1 to 5"),
+    "phases": (attributes(1, phase_rows=2), "phases without a channel map"),
+    "pool": (attributes(3, stride_h=1), r"gives \(7, 3, 4\) or one more"),
+    "concat": (value(3, cols=2), "pool.*gives|inputs differ"),
+    "view": (value(5, channels=95), "96 numbers cannot be seen as"),
+    "host": (activation(1, ActivationSpec(Activation.RELU)), "cannot have activation relu"),
+    "parameters": (activation(0, ActivationSpec(Activation.CLIP, (1.0,))), "clip needs 2 parameters"),
+    "nan": (activation(0, ActivationSpec(Activation.CLIP, (1.0, float("nan")))), "is not a number"),
+    "outputs": (lambda graph: graph.outputs.clear(), "has no input or no output"),
+    "shape": (value(5, shape=(1, 95)), "is not source shape"),
+    "extents": (value(0, rows=0), "has extents"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken(network, name: str) -> None:
+    damage, message = BROKEN[name]
+    graph = graph_of(network)
+    damage(graph)
+    with pytest.raises(FormatError, match=message):
+        verify(graph, "test")
+
+
+def test_whole(network) -> None:
+    graph = graph_of(network)
+    assert verify(graph) is graph
+
+
+def test_data_and_dtypes(network) -> None:
+    graph = graph_of(network)
+    bias = graph.values[graph.nodes[0].inputs[2]]
+    bias.data = bias.data.astype(np.float64)
+    with pytest.raises(FormatError, match="float64, not float32 or int32"):
+        verify(graph)
+    bias.data = np.zeros((1, 4, 1), np.float32)
+    with pytest.raises(FormatError, match=r"has data \(1, 4, 1\) for extents \(1, 1, 4\)"):
+        verify(graph)
