@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def test_demo_offline(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("PIL")
-    command = [sys.executable, "examples/demo.py", "--offline", "--frames", "8", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "examples/demo.py", "--offline", "--frames", "5", "--out", str(tmp_path / "out")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert "STAND-INS" in result.stdout
