@@ -170,6 +170,16 @@ static float measure(const fg_value_state *value)
     return variance > 0.0 ? (float)__builtin_sqrt(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
 }
 
+/* Thresholds follow the node's standard deviation as of the first push and of each refresh. */
+static void measure_if_due(const fg_stream *stream, const fg_node_record *node, fg_node_state *state,
+                           const fg_value_state *out, uint32_t full)
+{
+    if (node->gate != FG_GATE_HOLD || node->gate_std > 0.0f || !stream->config.gating || !state->stale) return;
+    if (!full && !stream->refreshing) return;
+    state->std = measure(out);
+    state->stale = 0;
+}
+
 /* How this push decides: by the distance kernel's result against limit, or by bits. */
 static void set_gate(node_work *work, const fg_node_record *node, const fg_node_state *state)
 {
@@ -245,6 +255,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     } else if (!find_candidates(stream, work.op, &work.context, state)) {
         if (out->changed) fg_mask_clear(out->mask, words);
         out->changed = 0;
+        measure_if_due(stream, record, state, out, full); /* it may have changed before this refresh */
         return;
     }
     work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
@@ -267,9 +278,5 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     state->computed = count;
     state->macs = listed_macs(stream, record, state, count, out->cols);
     state->macs_total += state->macs;
-    if (record->gate == FG_GATE_HOLD && !(record->gate_std > 0.0f) && stream->config.gating && state->stale &&
-        (full || stream->refreshing)) {
-        state->std = measure(out);
-        state->stale = 0;
-    }
+    measure_if_due(stream, record, state, out, full);
 }
