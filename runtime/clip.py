@@ -29,6 +29,8 @@ def image_input(model: Model) -> InputInfo:
         raise ArgumentError(
             "the network must have one input of 1 or 3 channels; use runtime.Stream in Python for others"
         )
+    if not model.inputs[0].prepared:
+        print("note: this file does not prepare frames, so they go in as grey levels 0 to 255", file=sys.stderr)
     return model.inputs[0]
 
 
