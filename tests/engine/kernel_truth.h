@@ -60,11 +60,11 @@ static double activation_tolerance(uint32_t kind, double x, double *size)
     case FG_ACT_HARD_SIGMOID:
     case FG_ACT_HARD_SWISH:
     case FG_ACT_AFFINE: *size = fabs(x) + 1; return 4;
-    case FG_ACT_SILU: *size = 1e-6 * fabs(x); return 5;
     case FG_ACT_CELU: return 5;
     case FG_ACT_SIGMOID:
-    case FG_ACT_MISH: *size = 0x1p-119; return 5; /* e^x alone is subnormal before the product is */
-    case FG_ACT_SOFTPLUS:
+    case FG_ACT_SILU:
+    case FG_ACT_MISH:
+    case FG_ACT_SOFTPLUS: *size = 0x1p-98; return 5; /* e^x counts as 0 where it is subnormal */
     case FG_ACT_ELU:
     case FG_ACT_SELU:
     case FG_ACT_TANH:

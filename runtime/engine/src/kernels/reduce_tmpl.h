@@ -137,7 +137,7 @@ static void softmax_run(const float *x, float *out, size_t count, uint32_t log)
         for (size_t base = 0; base < count; base += FG_CHUNK) {
             float power[FG_CHUNK];
             const size_t width = fg_at_most(count - base, FG_CHUNK);
-            for (size_t i = 0; i < width; i++) power[i] = fg_exp(x[base + i] - largest);
+            for (size_t i = 0; i < width; i++) power[i] = fg_exp_decay(largest - x[base + i]);
             sum += run_sum(power, width);
         }
         const float log_sum = fg_log(sum);
@@ -146,7 +146,7 @@ static void softmax_run(const float *x, float *out, size_t count, uint32_t log)
         return;
     }
     FG_INDEPENDENT
-    for (size_t i = 0; i < count; i++) out[i] = fg_exp(x[i] - largest);
+    for (size_t i = 0; i < count; i++) out[i] = fg_exp_decay(largest - x[i]);
     const float sum = run_sum(out, count);
     for (size_t i = 0; i < count; i++) out[i] = out[i] / sum;
 }
@@ -158,7 +158,7 @@ static void softmax_columns(const float *x, float *out, size_t count, size_t str
     memcpy(largest, x, width * sizeof *x);
     for (size_t i = 1; i < count; i++) accumulate_f32(FG_REDUCE_MAX, largest, x + i * stride, width);
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < width; j++) sum[j] += fg_exp(x[i * stride + j] - largest[j]);
+        for (size_t j = 0; j < width; j++) sum[j] += fg_exp_decay(largest[j] - x[i * stride + j]);
     if (log)
         for (size_t j = 0; j < width; j++) sum[j] = fg_log(sum[j]);
     for (size_t i = 0; i < count; i++) {
@@ -169,7 +169,7 @@ static void softmax_columns(const float *x, float *out, size_t count, size_t str
             for (size_t j = 0; j < width; j++) to[j] = (from[j] - largest[j]) - sum[j];
         } else {
             FG_INDEPENDENT
-            for (size_t j = 0; j < width; j++) to[j] = fg_exp(from[j] - largest[j]) / sum[j];
+            for (size_t j = 0; j < width; j++) to[j] = fg_exp_decay(largest[j] - from[j]) / sum[j];
         }
     }
 }

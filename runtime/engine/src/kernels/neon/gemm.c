@@ -41,6 +41,7 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
                 const float32x4_t value = vld1q_dup_f32(x[r] + k);
                 UNROLL
                 for (size_t v = 0; v < COLUMNS; v++) sum[r][v] = vfmaq_f32(sum[r][v], w[v], value);
+                __asm__ volatile("" ::: "memory"); /* loading all rows' values early would push sums out of registers */
             }
         }
     }
