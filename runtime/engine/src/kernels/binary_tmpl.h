@@ -61,18 +61,32 @@ static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float
 #undef EACH
 #undef TRUTH
 
-static void where_f32(const fg_where_f32_args *args)
+FG_INLINE void where_steps(const fg_where_f32_args *args, const size_t a_step, const size_t b_step)
 {
     const float *condition = args->condition, *a = args->a, *b = args->b;
     float *out = args->out;
-    if (args->condition_step && args->a_step && args->b_step) {
-        FG_INDEPENDENT
-        for (size_t i = 0; i < args->count; i++) out[i] = condition[i] != 0.0f ? a[i] : b[i];
-        return;
-    }
+    FG_INDEPENDENT
     for (size_t i = 0; i < args->count; i++) {
-        const float yes = a[i * args->a_step], no = b[i * args->b_step];
-        out[i] = condition[i * args->condition_step] != 0.0f ? yes : no;
+        const float yes = a[i * a_step], no = b[i * b_step];
+        out[i] = condition[i] != 0.0f ? yes : no;
+    }
+}
+
+static void where_f32(const fg_where_f32_args *args)
+{
+    if (args->count == 0) return;
+    if (!args->condition_step) {
+        const uint32_t yes = args->condition[0] != 0.0f;
+        const float *from = yes ? args->a : args->b;
+        const size_t step = yes ? args->a_step : args->b_step;
+        FG_INDEPENDENT
+        for (size_t i = 0; i < args->count; i++) args->out[i] = from[i * step];
+    } else if (args->a_step) {
+        if (args->b_step) where_steps(args, 1, 1);
+        else where_steps(args, 1, 0);
+    } else {
+        if (args->b_step) where_steps(args, 0, 1);
+        else where_steps(args, 0, 0);
     }
 }
 

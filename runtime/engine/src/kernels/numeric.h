@@ -90,8 +90,8 @@ static inline float fg_power_of_two(int32_t n) { return fg_from_bits((uint32_t)(
 
 static inline float fg_exp_parts(float x, float tail)
 {
-    float clamped = x < -104.0f ? -104.0f : x; /* e^-104 is 0, e^89 infinite */
-    clamped = clamped > 89.0f ? 89.0f : clamped;
+    float clamped = -104.0f > x ? -104.0f : x; /* e^-104 is 0, e^89 infinite */
+    clamped = 89.0f < clamped ? 89.0f : clamped;
     fg_reduced reduced = fg_exp_reduce(clamped, tail);
     int32_t half = reduced.power >> 1; /* 2^128 and 2^-149 are no normal floats: scale in two steps */
     return (1.0f + reduced.fraction) * fg_power_of_two(half) * fg_power_of_two(reduced.power - half);
@@ -109,8 +109,8 @@ static inline float fg_exp_decay(float x)
 /* e^x - 1 */
 static inline float fg_expm1(float x)
 {
-    float clamped = x < -30.0f ? -30.0f : x;
-    clamped = clamped > 89.0f ? 89.0f : clamped;
+    float clamped = -30.0f > x ? -30.0f : x;
+    clamped = 89.0f < clamped ? 89.0f : clamped;
     fg_reduced reduced = fg_exp_reduce(clamped, 0.0f);
     int32_t half = reduced.power >> 1;
     float low = fg_power_of_two(half), high = fg_power_of_two(reduced.power - half);
