@@ -60,7 +60,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.graph = Graph()
-        self.reshaped_from: dict[str, Tensor] = {}  # values whose numbers had to be reordered by a reshape
+        self._reshaped: dict[str, tuple[Tensor, Tensor]] = {}  # by value: a reshape that moved numbers, and its source
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._node_names: set[str] = set()
         self._scope, self._scope_start = "", 0
@@ -94,9 +94,21 @@ class Builder:
         producer.output = name
         for node in made:
             node.inputs = [name if item == tensor.name else item for item in node.inputs]
-        if tensor.name in self.reshaped_from:
-            self.reshaped_from[name] = self.reshaped_from.pop(tensor.name)
+        if tensor.name in self._reshaped:
+            result, source = self._reshaped.pop(tensor.name)
+            self._reshaped[name] = replace(result, name=name), source
         return replace(tensor, name=name)
+
+    def remember_reshape(self, result: Tensor, source: Tensor) -> None:
+        """Notes that a reshape had to move numbers, see ``source_of_reshape``."""
+        self._reshaped[result.name] = result, source
+
+    def source_of_reshape(self, tensor: Tensor) -> Tensor | None:
+        """The tensor of which this one is a reshape that moved numbers: a reshape back then needs none of them."""
+        if tensor.name not in self._reshaped:
+            return None
+        result, source = self._reshaped[tensor.name]
+        return source if (result.shape, result.pixel_axes) == (tensor.shape, tensor.pixel_axes) else None
 
     def emit(
         self,

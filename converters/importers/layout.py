@@ -99,10 +99,12 @@ def default_pixel_axes(shape: Sequence[int]) -> Axes:
 
 
 def input_pixel_axes(shape: Sequence[int]) -> Axes:
-    """Pixel axes of a network input: NCHW unless only the last axis can be colours."""
+    """Pixel axes of a network input: NCHW unless only the last axis can be colours; likewise without batch."""
     colours = (1, 3, 4)
     if len(shape) == 4 and shape[1] not in colours and shape[3] in colours:
         return (1, 2)
+    if len(shape) == 3 and shape[0] != 1 and (shape[0] in colours or shape[2] in colours):
+        return (1, 2) if shape[0] in colours else (0, 1)
     return default_pixel_axes(shape)
 
 

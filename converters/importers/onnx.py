@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import onnx.defs
 import onnx.inliner
+import onnx.shape_inference
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -108,7 +109,13 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
             bodies.add((node.domain, node.op_type))
     if not bodies:
         return model
+    typed = onnx.ModelProto()
+    typed.CopyFrom(model)
+    for tensor in model.graph.initializer:  # the inliner looks for every input's type
+        info = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        typed.graph.value_info.append(info)
     try:
+        model = onnx.shape_inference.infer_shapes(typed, data_prop=True)
         return onnx.inliner.inline_selected_functions(model, sorted(bodies), inline_schema_functions=True)
     except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
         return model  # the nodes are reported as unsupported
@@ -190,7 +197,7 @@ class Importer:
             if any(not isinstance(size, int) or size < 1 for size in dims):
                 dynamic.append((item.name, dims))
                 continue
-            if len(dims) > 2 and dims[0] != 1:
+            if len(dims) > 3 and dims[0] != 1:
                 raise ArgumentError(
                     f"input {item.name} has a batch of {dims[0]}; frames come one at a time: export with batch 1, or "
                     f"give --shape {item.name}={','.join(map(str, [1, *dims[1:]]))}"
@@ -313,6 +320,8 @@ class Importer:
             [helper.make_empty_tensor_value_info(name) for name in node.output if name],
         )
         imports = list(self.model.opset_import)
+        if node.op_type == "DequantizeLinear" and self.versions.get("", 1) < 19:  # the evaluator begins there
+            imports = [helper.make_opsetid("", 19)]
         feeds = {name: item for name, item in zip(node.input, inputs, strict=True) if name}
         try:
             evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=imports))

@@ -21,7 +21,7 @@ from runtime.reference.graph import (
 )
 
 from .builder import Builder, Operand
-from .layout import Axes, Tensor, is_storable
+from .layout import Axes, Tensor, free_layouts, is_storable
 from .onnx_node import OnnxNode, Result, Unsupported, register
 from .reshape import reshape
 
@@ -121,9 +121,39 @@ def _weights(builder: Builder, weights: Array) -> str:
     return builder.constant(np.asarray(weights, np.float32), "weights")
 
 
+MAX_REPEATS = 16
+
+
+def within_pixels(node: OnnxNode, builder: Builder, x: Tensor) -> Tensor | None:
+    """A plain 1x1 convolution of a tensor that has further axes among its channels, without moving them.
+
+    The weights are repeated for every entry of those axes: a few more products, but changes stay local (the box
+    distributions of a detection head are such).
+    """
+    weights, bias = node.operand(1), node.constant(2, "bias")
+    if isinstance(weights, Tensor) or weights.shape[2:] != (1, 1) or 1 in x.pixel_axes or x.shape[0] != 1:
+        return None
+    if max(node.attr("strides") or [1]) > 1 or any(node.attr("pads") or [0]) or node.attr("group", 1) != 1:
+        return None
+    if x.extents[:2] == (1, 1) or (2, 3) in free_layouts(x):
+        return None
+    position, sizes = x.rest.index(1), x.rest_shape
+    outer, inner = math.prod(sizes[:position]), math.prod(sizes[position + 1 :])
+    if outer * inner > MAX_REPEATS or sizes[position] != weights.shape[1]:
+        return None
+    repeated = np.kron(np.eye(outer), np.kron(weights[:, :, 0, 0].T, np.eye(inner)))
+    offsets = None if bias is None else np.tile(np.repeat(bias, inner), outer)
+    shape = (1, weights.shape[0], *x.shape[2:])
+    return emit_conv(builder, x, repeated[None, None], offsets, Conv2d(1, 1), shape, x.pixel_axes)
+
+
 @register("Conv")
 def _conv(node: OnnxNode, builder: Builder) -> Result:
-    x = image(builder, node.operand(0))
+    operand = node.operand(0)
+    local = within_pixels(node, builder, operand) if isinstance(operand, Tensor) and len(operand.shape) == 4 else None
+    if local is not None:
+        return local
+    x = image(builder, operand)
     rank = len(x.shape)
     weights = weights_of(node)
     groups = int(node.attr("group", 1))

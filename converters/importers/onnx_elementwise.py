@@ -163,6 +163,15 @@ def _where(node: OnnxNode, builder: Builder) -> Result:
     return builder.elementwise(Where(), operands, dtype_of(operands[1]))
 
 
+@register("Shrink")
+def _shrink(node: OnnxNode, builder: Builder) -> Result:
+    x = builder.tensor(node.operand(0))
+    bias, limit = (np.array(node.attr(*item), np.float32) for item in (("bias", 0.0), ("lambd", 0.5)))
+    above, below = builder.binary(Binary.GREATER, x, limit), builder.binary(Binary.LESS, x, -limit)
+    low = builder.elementwise(Where(), [below, builder.binary(Binary.ADD, x, bias), np.zeros((), np.float32)])
+    return builder.elementwise(Where(), [above, builder.binary(Binary.SUB, x, bias), low], x.dtype)
+
+
 @register("IsNaN")
 def _is_nan(node: OnnxNode, builder: Builder) -> Result:
     x = builder.tensor(node.operand(0))

@@ -67,7 +67,7 @@ def _instance_normalization(node: OnnxNode, builder: Builder) -> Result:
     scale, bias = (node.constant(index, what) for index, what in ((1, "scale"), (2, "bias")))
     assert scale is not None
     assert bias is not None
-    origin = builder.reshaped_from.get(x.name)
+    origin = builder.source_of_reshape(x)
     if rank == 3 and origin is not None and len(origin.shape) >= 3 and origin.shape[1] % x.shape[1] == 0:
         # (1, C, H, W) seen as (1, groups, -1): a group norm; done on the pixels, the reshape then is never read.
         groups = x.shape[1]

@@ -128,7 +128,7 @@ def antialiased(axis: Axis, mode: str, kind: str, a: float, exclude_outside: boo
     distance = (center[:, None] - index) / stretch
     weights = np.maximum(1 - np.abs(distance), 0) if kind == "linear" else _cubic_weight(distance, a)
     outside = (index < 0) | (index >= axis.size)
-    if kind == "linear" or exclude_outside:
+    if exclude_outside:
         weights = np.where(outside, 0.0, weights)
     weights /= weights.sum(1, keepdims=True)
     return _compact(np.clip(index, 0, axis.size - 1), weights)

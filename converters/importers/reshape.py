@@ -36,8 +36,8 @@ def reshape(builder: Builder, tensor: Tensor, shape: Sequence[int]) -> Tensor:
     shape = tuple(int(size) for size in shape)
     if shape == tensor.shape:
         return tensor
-    origin = builder.reshaped_from.get(tensor.name)
-    if origin is not None and math.prod(origin.shape) == math.prod(shape):
+    origin = builder.source_of_reshape(tensor)
+    if origin is not None:
         tensor = replace(origin, dtype=tensor.dtype)  # reordering twice may be no reordering at all
         if shape == tensor.shape:
             return tensor
@@ -51,7 +51,7 @@ def reshape(builder: Builder, tensor: Tensor, shape: Sequence[int]) -> Tensor:
         or _channels_before_pixels(builder, tensor, shape, cut)
         or _flatten(builder, tensor, shape)
     )
-    builder.reshaped_from[result.name] = tensor
+    builder.remember_reshape(result, tensor)
     return result
 
 
@@ -116,7 +116,7 @@ def _pixels_to_channels(builder: Builder, tensor: Tensor, shape: Axes, cut: Refi
         low_rows, low_cols = row_atoms[len(rows) :], col_atoms[len(cols) :]
         down, across = _size(low_rows, cut), _size(low_cols, cut)
         rest = atoms_of(rest_axes(len(shape), axes), cut.new)
-        if down * across > MAX_PHASES or not _same(low_rows + low_cols + channels, rest):
+        if not (rows or cols) or down * across > MAX_PHASES or not _same(low_rows + low_cols + channels, rest):
             continue
         height, width, depth = tensor.extents
         flat = replace(tensor, shape=(height, width, depth), pixel_axes=(0, 1))
@@ -139,7 +139,7 @@ def _channels_before_pixels(builder: Builder, tensor: Tensor, shape: Axes, cut: 
         atoms = cut.new[axis]
         lead = atoms[: len(atoms) - len(pixels)]
         rest = atoms_of(rest_axes(len(shape), (axis,)), cut.new)
-        if not pixels or not lead or atoms[len(lead) :] != pixels or not _same(lead + rest, channels):
+        if not pixels or not lead or not rest or atoms[len(lead) :] != pixels or not _same(lead + rest, channels):
             continue
         if _size(lead, cut) > MAX_PHASES or not is_storable(shape, (axis,)):
             continue
