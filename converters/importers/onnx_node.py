@@ -105,6 +105,7 @@ _REASONS: dict[tuple[str, str], str] = {
         "LSTM GRU RNN Loop Scan SequenceMap"
     ),
     ("prefix sums are not supported", CUT): "CumSum CumProd",
+    ("its bounds are computed while running", "export with static shapes, or " + CUT): "Range",
 }
 REMEDIES = {op: why for why, names in _REASONS.items() for op in names.split()}  # operator: (reason, remedy)
 

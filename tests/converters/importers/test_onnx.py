@@ -75,7 +75,7 @@ def test_distribution_head_stays_within_pixels():
     made.graph.initializer.append(numpy_helper.from_array(bins, "bins"))
     graph = check(made)
     assert "transpose" not in ops(graph)
-    assert graph.values["y"].extents == (1, 32, 4)
+    assert graph.values[graph.outputs[0].value].extents == (1, 32, 4)
 
 
 def test_sources(tmp_path):
@@ -176,6 +176,24 @@ def test_if_with_a_constant_condition():
         }"""
     )
     assert ops(check(made)) == ["unary"]
+
+
+def test_constant_arithmetic_is_evaluated():
+    """A position ramp made from the input's shape."""
+    made = parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        net (float[1,3,4,5] x) => (float[1,3,4,5] y)
+        <int64 three = {3}, int64 zero = {0}, int64 one = {1}>
+        {
+            s = Shape (x)
+            n = Gather <axis = 0> (s, three)
+            r = Range (zero, n, one)
+            f = Cast <to = 1> (r)
+            ramp = Sin (f)
+            y = Add (x, ramp)
+        }"""
+    )
+    assert ops(check(made)) == ["binary"]
 
 
 def test_outputs():
