@@ -11,6 +11,7 @@ static double truth_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 static double truth_activation_value(uint32_t kind, double p, double q, double x)
 {
+    /* clang-format off */
     switch (kind) {
     case FG_ACT_RELU: return x < 0 ? 0 : x;
     case FG_ACT_CLIP: return x < p ? p : x > q ? q : x;
@@ -48,12 +49,14 @@ static double truth_activation_value(uint32_t kind, double p, double q, double x
     case FG_ACT_BOOL: return x != 0;
     default: return x;
     }
+    /* clang-format on */
 }
 
-/* Units in the last place that a result may be off; size is what one unit is taken of, at least: where a formula cancels
- * or its argument is itself rounded (the far tails of gelu), errors are relative to the input instead. */
+/* Units in the last place that a result may be off; size is what one unit is taken of, at least: where a formula
+ * cancels or its argument is itself rounded (the far tails of gelu), errors are relative to the input instead. */
 static double activation_tolerance(uint32_t kind, double x, double *size)
 {
+    /* clang-format off */
     switch (kind) {
     case FG_ACT_GELU:
     case FG_ACT_GELU_TANH: *size = 1e-2 * fabs(x); return 8;
@@ -75,10 +78,12 @@ static double activation_tolerance(uint32_t kind, double x, double *size)
     case FG_ACT_SOFTSIGN: return 2;
     default: return 0.5001; /* one correctly rounded operation */
     }
+    /* clang-format on */
 }
 
 static double truth_binary(uint32_t kind, double a, double b)
 {
+    /* clang-format off */
     switch (kind) {
     case FG_BINARY_ADD: return a + b;
     case FG_BINARY_SUB: return a - b;
@@ -101,6 +106,7 @@ static double truth_binary(uint32_t kind, double a, double b)
         const double rest = fmod(a, b);
         return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
     }
+        /* clang-format on */
     }
 }
 

@@ -28,9 +28,8 @@ enum { HAS_SUBNORMALS = 1, WIDE_EXPONENTS = 200 };
 
 static float random_value(test_random *random, fill_kind kind)
 {
-    static const float special[] = {0.0f,    -0.0f,     1.0f,         -1.0f,        0.5f,     2.5f,
-                                    -2.5f,   3.0f,      8388609.0f,   -16777216.0f, 1e-30f,   3e38f,
-                                    -3e38f,  INFINITY,  -INFINITY,    NAN,          1e-40f,   -1e-45f};
+    static const float special[] = {0.0f,         -0.0f,  1.0f,  -1.0f,  0.5f,     2.5f,      -2.5f, 3.0f,   8388609.0f,
+                                    -16777216.0f, 1e-30f, 3e38f, -3e38f, INFINITY, -INFINITY, NAN,   1e-40f, -1e-45f};
     const size_t specials = sizeof special / sizeof *special - (HAS_SUBNORMALS ? 0 : 2);
     if (kind == FILL_SPECIAL && random_below(random, 4) == 0) return special[random_below(random, specials)];
     const float value = random_float(random, 2.0f);
@@ -77,8 +76,8 @@ static int outputs_agree(const outputs *out)
 {
     return guarded_intact(&out->ref) && guarded_intact(&out->isa) &&
            first_difference(out->ref.data, out->isa.data, out->ref.bytes / 4) == out->ref.bytes / 4 &&
-           memcmp(out->ref.data + out->ref.bytes / 4 * 4, out->isa.data + out->isa.bytes / 4 * 4,
-                  out->ref.bytes % 4) == 0;
+           memcmp(out->ref.data + out->ref.bytes / 4 * 4, out->isa.data + out->isa.bytes / 4 * 4, out->ref.bytes % 4) ==
+               0;
 }
 
 static void outputs_free(outputs *out)
@@ -116,15 +115,24 @@ static void check_gemm_f32(context *c)
         float *bias = random_floats(random, columns, kind), *x = random_floats(random, rows * taps * depth, kind);
         const float **a = test_memory(taps * rows_stride * sizeof *a);
         for (size_t t = 0; t < taps; t++)
-            for (size_t r = 0; r < rows_stride; r++) a[t * rows_stride + r] = r < rows ? x + (r * taps + t) * depth : NULL;
+            for (size_t r = 0; r < rows_stride; r++)
+                a[t * rows_stride + r] = r < rows ? x + (r * taps + t) * depth : NULL;
         outputs out = outputs_make(random, ((rows - 1) * out_stride + columns) * sizeof(float));
-        fg_gemm_f32_args args = {a, rows, rows_stride, taps, depth, weights, panels, biased ? bias : NULL,
-                                 (float *)(void *)out.ref.data, out_stride};
+        fg_gemm_f32_args args = {a,
+                                 rows,
+                                 rows_stride,
+                                 taps,
+                                 depth,
+                                 weights,
+                                 panels,
+                                 biased ? bias : NULL,
+                                 (float *)(void *)out.ref.data,
+                                 out_stride};
         c->ref.gemm_f32(&args);
         args.out = (float *)(void *)out.isa.data;
         c->isa.gemm_f32(&args);
-        CHECK(&c->count, outputs_agree(&out), "gemm_f32 %s: rows %zu taps %zu depth %zu panels %zu bias %d fill %d", c->isa_name,
-              rows, taps, depth, panels, biased, (int)kind);
+        CHECK(&c->count, outputs_agree(&out), "gemm_f32 %s: rows %zu taps %zu depth %zu panels %zu bias %d fill %d",
+              c->isa_name, rows, taps, depth, panels, biased, (int)kind);
         outputs_free(&out);
         free(memory), free(bias), free(x), free(a);
     }
@@ -136,7 +144,8 @@ static void truth_gemm_f32(context *c)
     for (unsigned round = 0; round < 20000; round++) {
         float weights[16], x[3], bias[16], out[16];
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        for (size_t j = 0; j < 16; j++) weights[j] = random_value(&c->random, kind), bias[j] = random_value(&c->random, kind);
+        for (size_t j = 0; j < 16; j++)
+            weights[j] = random_value(&c->random, kind), bias[j] = random_value(&c->random, kind);
         x[0] = random_value(&c->random, kind);
         if (round % 5 == 0) bias[3] = -x[0] * weights[3]; /* all that is left is what the product lost */
         const float *a[1] = {x};
@@ -154,7 +163,8 @@ static void bench_gemm_f32(context *c)
 {
     static const size_t shapes[][3] = {{9, 32, 2}, {9, 64, 4}, {1, 64, 4}, {1, 256, 4}, {9, 128, 2}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        for (size_t rows = 1; rows <= c->isa.gemm_rows; rows = rows == 1 && c->isa.gemm_rows > 1 ? c->isa.gemm_rows : 99) {
+        for (size_t rows = 1; rows <= c->isa.gemm_rows;
+             rows = rows == 1 && c->isa.gemm_rows > 1 ? c->isa.gemm_rows : 99) {
             const size_t taps = shapes[s][0], depth = shapes[s][1], panels = shapes[s][2];
             void *memory;
             float *weights = aligned_floats(&c->random, panels * FG_PANEL * taps * depth, FILL_PLAIN, &memory);
@@ -171,8 +181,8 @@ static void bench_gemm_f32(context *c)
                 for (unsigned i = 0; i < repeats; i++) c->isa.gemm_f32(&args);
                 best = fmin(best, (seconds() - start) / repeats);
             }
-            printf("%-8s gemm_f32       rows %2zu taps %zu depth %3zu panels %zu  %8.2f GFLOP/s\n", c->isa_name, rows, taps,
-                   depth, panels, work / best * 1e-9);
+            printf("%-8s gemm_f32       rows %2zu taps %zu depth %3zu panels %zu  %8.2f GFLOP/s\n", c->isa_name, rows,
+                   taps, depth, panels, work / best * 1e-9);
             free(memory), free(x), free(out), free(a);
         }
     }
@@ -192,13 +202,14 @@ static void check_depthwise_f32(context *c)
         const float **pointers = test_memory(pixels * taps * sizeof *pointers);
         for (size_t i = 0; i < pixels * taps; i++) pointers[i] = x + random_below(random, pixels * taps + 1) * channels;
         outputs out = outputs_make(random, pixels ? ((pixels - 1) * out_stride + channels) * sizeof(float) : 0);
-        fg_depthwise_f32_args args = {pointers, pixels, taps, channels, weights, biased ? bias : NULL,
-                                      (float *)(void *)out.ref.data, out_stride};
+        fg_depthwise_f32_args args = {
+            pointers, pixels, taps, channels, weights, biased ? bias : NULL, (float *)(void *)out.ref.data, out_stride};
         c->ref.depthwise_f32(&args);
         args.out = (float *)(void *)out.isa.data;
         c->isa.depthwise_f32(&args);
-        CHECK(&c->count, outputs_agree(&out), "depthwise_f32 %s: pixels %zu taps %zu channels %zu stride %zu bias %d fill %d",
-              c->isa_name, pixels, taps, channels, out_stride, biased, (int)kind);
+        CHECK(&c->count, outputs_agree(&out),
+              "depthwise_f32 %s: pixels %zu taps %zu channels %zu stride %zu bias %d fill %d", c->isa_name, pixels,
+              taps, channels, out_stride, biased, (int)kind);
         outputs_free(&out);
         free(weights), free(bias), free(x), free(pointers);
     }
@@ -237,8 +248,8 @@ static void bench_depthwise_f32(context *c)
             for (unsigned i = 0; i < repeats; i++) c->isa.depthwise_f32(&args);
             best = fmin(best, (seconds() - start) / repeats);
         }
-        printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps, count,
-               work / best * 1e-9);
+        printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps,
+               count, work / best * 1e-9);
         free(x), free(weights), free(out), free(pointers);
     }
 }

@@ -51,9 +51,10 @@ static void check_activation_f32(context *c)
 
 static void truth_activation(context *c, uint32_t kind, float p, float q)
 {
-    static const float limits[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, FLT_MIN, -FLT_MIN,
-                                   88.7f, 88.8f, -87.4f, -103.9f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 8388607.5f, -8388608.0f,
-                                   16777217.0f, 1e30f, -1e30f, 0.625f, 0.98f, 1.0f, -1.0f, 1e-20f, -1e-20f};
+    static const float limits[] = {0.0f,     -0.0f, INFINITY,   -INFINITY,   NAN,         FLT_MAX, -FLT_MAX, FLT_MIN,
+                                   -FLT_MIN, 88.7f, 88.8f,      -87.4f,      -103.9f,     0.5f,    1.5f,     2.5f,
+                                   -0.5f,    -1.5f, 8388607.5f, -8388608.0f, 16777217.0f, 1e30f,   -1e30f,   0.625f,
+                                   0.98f,    1.0f,  -1.0f,      1e-20f,      -1e-20f};
     const size_t limit_count = sizeof limits / sizeof *limits;
     const float parameters[4] = {p, q, 0.0f, 0.0f};
     for (size_t i = 0; i < 6000 + limit_count; i++) {
@@ -64,8 +65,9 @@ static void truth_activation(context *c, uint32_t kind, float p, float q)
         double size = 0;
         const double ulps = activation_tolerance(kind, (double)x, &size);
         const double truth = truth_activation_value(kind, (double)p, (double)q, (double)x);
-        CHECK(&c->count, near_truth(got, truth, ulps, size), "activation_f32: kind %u p %g q %g of %a (%g): %g, not %.9g",
-              kind, (double)p, (double)q, (double)x, (double)x, (double)got, truth);
+        CHECK(&c->count, near_truth(got, truth, ulps, size),
+              "activation_f32: kind %u p %g q %g of %a (%g): %g, not %.9g", kind, (double)p, (double)q, (double)x,
+              (double)x, (double)got, truth);
     }
 }
 
@@ -74,7 +76,8 @@ static void truth_activation_f32(context *c)
     static const float exponents[] = {1, 2, 3, 4, 5, 6, -1, -2, 0.5f, -0.5f, 0, 7, -3, 1.7f, -0.3f, 33, 0.3333333f};
     for (uint32_t kind = 0; kind < FG_ACT_COUNT; kind++) {
         if (kind == FG_ACT_POW) {
-            for (size_t i = 0; i < sizeof exponents / sizeof *exponents; i++) truth_activation(c, kind, exponents[i], 0.0f);
+            for (size_t i = 0; i < sizeof exponents / sizeof *exponents; i++)
+                truth_activation(c, kind, exponents[i], 0.0f);
         } else if (kind == FG_ACT_CLIP) {
             truth_activation(c, kind, 0.0f, 6.0f);
         } else if (kind == FG_ACT_SILU) {
@@ -136,7 +139,8 @@ static void truth_binary_f32(context *c)
 
 static void bench_binary_f32(context *c)
 {
-    static const uint32_t kinds[] = {FG_BINARY_ADD, FG_BINARY_MUL, FG_BINARY_DIV, FG_BINARY_MAX, FG_BINARY_POW, FG_BINARY_MOD};
+    static const uint32_t kinds[] = {FG_BINARY_ADD, FG_BINARY_MUL, FG_BINARY_DIV,
+                                     FG_BINARY_MAX, FG_BINARY_POW, FG_BINARY_MOD};
     float a[BENCH_COUNT] = {0}, b[BENCH_COUNT] = {0};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         char what[32];
@@ -154,13 +158,19 @@ static void check_where_f32(context *c)
         for (size_t i = 0; i < 3; i++) x[i] = random_floats(&c->random, count + 1, FILL_SPECIAL);
         for (size_t i = 0; i < count; i += 1 + random_below(&c->random, 3)) x[0][i] = 0.0f;
         outputs out = outputs_make(&c->random, count * sizeof(float));
-        fg_where_f32_args args = {x[0], x[1], x[2], random_below(&c->random, 2), random_below(&c->random, 2),
-                                  random_below(&c->random, 2), AS_FLOATS(out.ref), count};
+        fg_where_f32_args args = {x[0],
+                                  x[1],
+                                  x[2],
+                                  random_below(&c->random, 2),
+                                  random_below(&c->random, 2),
+                                  random_below(&c->random, 2),
+                                  AS_FLOATS(out.ref),
+                                  count};
         c->ref.where_f32(&args);
         args.out = AS_FLOATS(out.isa);
         c->isa.where_f32(&args);
-        CHECK(&c->count, outputs_agree(&out), "where_f32 %s: steps %zu %zu %zu count %zu", c->isa_name, args.condition_step,
-              args.a_step, args.b_step, count);
+        CHECK(&c->count, outputs_agree(&out), "where_f32 %s: steps %zu %zu %zu count %zu", c->isa_name,
+              args.condition_step, args.a_step, args.b_step, count);
         outputs_free(&out);
         free(x[0]), free(x[1]), free(x[2]);
     }
@@ -192,8 +202,8 @@ static void check_distance_f32(context *c)
         const size_t count = random_count(&c->random);
         float *a = random_floats(&c->random, count, fill), *b = random_floats(&c->random, count, fill);
         const float expected = c->ref.distance_f32(norm, a, b, count), got = c->isa.distance_f32(norm, a, b, count);
-        CHECK(&c->count, same_float(&expected, &got), "distance_f32 %s: norm %u count %zu fill %d: %a, not %a", c->isa_name,
-              norm, count, (int)fill, (double)got, (double)expected);
+        CHECK(&c->count, same_float(&expected, &got), "distance_f32 %s: norm %u count %zu fill %d: %a, not %a",
+              c->isa_name, norm, count, (int)fill, (double)got, (double)expected);
         free(a), free(b);
     }
 }
@@ -207,8 +217,10 @@ static void truth_distance_f32(context *c)
         double truth = 0;
         for (size_t i = 0; i < count; i++) {
             const double d = fabs((double)a[i] - (double)b[i]);
-            if (norm == FG_NORM_MAX) truth = d > truth ? d : truth;
-            else truth += norm == FG_NORM_RMS ? d * d : d;
+            if (norm == FG_NORM_MAX)
+                truth = d > truth ? d : truth;
+            else
+                truth += norm == FG_NORM_RMS ? d * d : d;
         }
         const float got = c->ref.distance_f32(norm, a, b, count);
         CHECK(&c->count, near_truth(got, truth, 40, 0), "distance_f32: norm %u count %zu: %g, not %g", norm, count,

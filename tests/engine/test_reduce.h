@@ -8,7 +8,8 @@ static void check_accumulate_f32(context *c)
     for (unsigned round = 0; round < 400; round++) {
         const uint32_t kind = round % FG_REDUCE_ARG_MAX;
         const size_t count = random_count(&c->random);
-        float *start = random_floats(&c->random, count, FILL_SPECIAL), *x = random_floats(&c->random, count, FILL_SPECIAL);
+        float *start = random_floats(&c->random, count, FILL_SPECIAL),
+              *x = random_floats(&c->random, count, FILL_SPECIAL);
         outputs out = outputs_make(&c->random, count * sizeof *x);
         outputs_copy(&out, start);
         c->ref.accumulate_f32(kind, AS_FLOATS(out.ref), x, count);
@@ -50,7 +51,8 @@ static void check_blend_f32(context *c)
         outputs out = outputs_make(&c->random, count * sizeof *x);
         c->ref.blend_f32(rows, weights, taps, AS_FLOATS(out.ref), count);
         c->isa.blend_f32(rows, weights, taps, AS_FLOATS(out.isa), count);
-        CHECK(&c->count, outputs_agree(&out), "blend_f32 %s: taps %zu count %zu fill %d", c->isa_name, taps, count, (int)fill);
+        CHECK(&c->count, outputs_agree(&out), "blend_f32 %s: taps %zu count %zu fill %d", c->isa_name, taps, count,
+              (int)fill);
         outputs_free(&out);
         free(x), free(weights);
     }
@@ -90,8 +92,8 @@ static void check_softmax_f32(context *c)
         if (in_place) outputs_copy(&out, x);
         c->ref.softmax_f32(in_place ? AS_FLOATS(out.ref) : x, AS_FLOATS(out.ref), outer, count, inner, log);
         c->isa.softmax_f32(in_place ? AS_FLOATS(out.isa) : x, AS_FLOATS(out.isa), outer, count, inner, log);
-        CHECK(&c->count, outputs_agree(&out), "softmax_f32 %s: %zu x %zu x %zu log %u in place %d", c->isa_name, outer, count,
-              inner, log, in_place);
+        CHECK(&c->count, outputs_agree(&out), "softmax_f32 %s: %zu x %zu x %zu log %u in place %d", c->isa_name, outer,
+              count, inner, log, in_place);
         outputs_free(&out);
         free(x);
     }
@@ -100,9 +102,11 @@ static void check_softmax_f32(context *c)
 static void truth_softmax_f32(context *c)
 {
     for (unsigned round = 0; round < 200; round++) {
-        const size_t count = 1 + random_below(&c->random, 150), inner = round % 2 ? 1 : 1 + random_below(&c->random, 80);
+        const size_t count = 1 + random_below(&c->random, 150),
+                     inner = round % 2 ? 1 : 1 + random_below(&c->random, 80);
         const uint32_t log_form = round / 2 % 2;
-        float *x = random_floats(&c->random, count * inner, FILL_PLAIN), *out = test_memory(count * inner * sizeof *out);
+        float *x = random_floats(&c->random, count * inner, FILL_PLAIN),
+              *out = test_memory(count * inner * sizeof *out);
         for (size_t i = 0; i < count * inner; i++) x[i] *= 8.0f;
         c->ref.softmax_f32(x, out, 1, count, inner, log_form);
         for (size_t j = 0; j < inner; j++) {
@@ -169,12 +173,17 @@ static double truth_reduce(uint32_t kind, const float *x, size_t count, size_t i
             best = value, index = i;
     }
     switch (kind) {
-    case FG_REDUCE_MEAN: return sum / (double)count;
-    case FG_REDUCE_SUM: return sum;
-    case FG_REDUCE_PRODUCT: return product;
+    case FG_REDUCE_MEAN:
+        return sum / (double)count;
+    case FG_REDUCE_SUM:
+        return sum;
+    case FG_REDUCE_PRODUCT:
+        return product;
     case FG_REDUCE_MAX:
-    case FG_REDUCE_MIN: return best;
-    default: return (double)index;
+    case FG_REDUCE_MIN:
+        return best;
+    default:
+        return (double)index;
     }
 }
 
@@ -186,13 +195,15 @@ static void truth_reduce_channels_f32(context *c)
         args.count = 1 + random_below(&c->random, 6);
         args.inner = random_below(&c->random, 3) ? 1 + random_below(&c->random, 70) : 1;
         args.select_last = round % 2;
-        for (size_t i = 0; i < 2 * args.count * args.inner; i++) x[i] = roundf(random_float(&c->random, 4.0f)); /* ties */
+        for (size_t i = 0; i < 2 * args.count * args.inner; i++)
+            x[i] = roundf(random_float(&c->random, 4.0f)); /* ties */
         c->ref.reduce_channels_f32(&args);
         for (size_t i = 0; i < 2 * args.inner; i++) {
             const float *column = x + i / args.inner * args.count * args.inner + i % args.inner;
             const double truth = truth_reduce(args.kind, column, args.count, args.inner, args.select_last);
-            CHECK(&c->count, near_truth(out[i], truth, 0.5001, 0), "reduce_channels_f32: kind %u count %zu inner %zu: %g, not %g",
-                  args.kind, args.count, args.inner, (double)out[i], truth);
+            CHECK(&c->count, near_truth(out[i], truth, 0.5001, 0),
+                  "reduce_channels_f32: kind %u count %zu inner %zu: %g, not %g", args.kind, args.count, args.inner,
+                  (double)out[i], truth);
         }
     }
 }
@@ -214,7 +225,8 @@ static void check_gate_u8_with(context *c, const fg_kernels *kernels)
         static const uint32_t thresholds[] = {0, 1, 4, 100, 254, 255, 256, 100000};
         const uint32_t threshold = thresholds[random_below(&c->random, 8)];
         const size_t words = (pixels + 63) / 64;
-        uint8_t *held = random_bytes(&c->random, pixels * channels), *frame = random_bytes(&c->random, pixels * channels);
+        uint8_t *held = random_bytes(&c->random, pixels * channels),
+                *frame = random_bytes(&c->random, pixels * channels);
         const size_t step = 1 + random_below(&c->random, 5); /* keep most pixels near their held values */
         for (size_t i = 0; i < pixels * channels; i++)
             if (i % step) frame[i] = (uint8_t)(held[i] + (uint8_t)random_below(&c->random, 3));
@@ -223,7 +235,8 @@ static void check_gate_u8_with(context *c, const fg_kernels *kernels)
         for (size_t i = 0; i < words * 8; i++) mask.ref.data[i] = 0;
         for (size_t i = 0; i < pixels; i++) { /* the definition */
             uint32_t fires = 0;
-            for (size_t k = i * channels; k < (i + 1) * channels; k++) fires |= (uint32_t)abs(frame[k] - held[k]) > threshold;
+            for (size_t k = i * channels; k < (i + 1) * channels; k++)
+                fires |= (uint32_t)abs(frame[k] - held[k]) > threshold;
             if (!fires) continue;
             mask.ref.data[i / 8] = (uint8_t)(mask.ref.data[i / 8] | 1u << i % 8);
             memcpy(out.ref.data + i * channels, frame + i * channels, channels);
@@ -232,8 +245,8 @@ static void check_gate_u8_with(context *c, const fg_kernels *kernels)
         const fg_gate_u8_args args = {frame, out.isa.data, pixels, channels, threshold, bits};
         kernels->gate_u8(&args);
         memcpy(mask.isa.data, bits, words * 8);
-        CHECK(&c->count, outputs_agree(&out) && outputs_agree(&mask), "gate_u8 %s: pixels %zu channels %zu threshold %u",
-              c->isa_name, pixels, channels, threshold);
+        CHECK(&c->count, outputs_agree(&out) && outputs_agree(&mask),
+              "gate_u8 %s: pixels %zu channels %zu threshold %u", c->isa_name, pixels, channels, threshold);
         outputs_free(&out), outputs_free(&mask);
         free(held), free(frame), free(bits);
     }
@@ -270,7 +283,8 @@ static void check_normalize_u8_with(context *c, const fg_kernels *kernels)
         }
         const fg_normalize_u8_args args = {x, AS_FLOATS(out.isa), pixels, channels, order, mean, scale};
         kernels->normalize_u8(&args);
-        CHECK(&c->count, outputs_agree(&out), "normalize_u8 %s: pixels %zu channels %zu", c->isa_name, pixels, channels);
+        CHECK(&c->count, outputs_agree(&out), "normalize_u8 %s: pixels %zu channels %zu", c->isa_name, pixels,
+              channels);
         outputs_free(&out);
         free(x);
     }
@@ -313,10 +327,11 @@ static void check_resize_row_u8_with(context *c, const fg_kernels *kernels)
             const uint64_t a = top[l] * (2048 - v) + top[r] * v, b = bottom[l] * (2048 - v) + bottom[r] * v;
             out.ref.data[i] = (uint8_t)((a * (2048 - row_weight) + b * row_weight + (1u << 21)) >> 22);
         }
-        const fg_resize_row_u8_args args = {top, bottom, row_weight, left, right, weight, pixels, channels, out.isa.data};
+        const fg_resize_row_u8_args args = {top,    bottom, row_weight, left,        right,
+                                            weight, pixels, channels,   out.isa.data};
         kernels->resize_row_u8(&args);
-        CHECK(&c->count, outputs_agree(&out), "resize_row_u8 %s: pixels %zu channels %zu width %zu row weight %u", c->isa_name,
-              pixels, channels, width, row_weight);
+        CHECK(&c->count, outputs_agree(&out), "resize_row_u8 %s: pixels %zu channels %zu width %zu row weight %u",
+              c->isa_name, pixels, channels, width, row_weight);
         outputs_free(&out);
         free(top), free(bottom);
     }

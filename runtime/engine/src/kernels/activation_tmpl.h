@@ -1,4 +1,5 @@
-/* activation_tmpl.h: section 5 of docs/file_format.md. Included by one file per instruction set; the compiler vectorises. */
+/* activation_tmpl.h: section 5 of docs/file_format.md. Included by one file per instruction set; the compiler
+ * vectorises. */
 #include "kernels.h"
 #include "loops.h"
 #include "numeric.h"
@@ -17,6 +18,7 @@ static inline float clip(float x, float low, float high)
     return raised > high ? high : raised;
 }
 
+/* clang-format off */
 /* Common exponents by multiplication, the others through fg_pow. */
 static void power_f32(float exponent, float *data, size_t count)
 {
@@ -75,4 +77,5 @@ static void activation_f32(uint32_t kind, const float *parameters, float *data, 
     }
 }
 
+/* clang-format on */
 #undef EACH

@@ -35,6 +35,7 @@ static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float
                        size_t count)
 {
     if (count == 0) return;
+    /* clang-format off */
     switch (kind) {
     case FG_BINARY_ADD: EACH(x + y); break;
     case FG_BINARY_SUB: EACH(x - y); break;
@@ -56,6 +57,7 @@ static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float
     case FG_BINARY_FMOD: EACH(fg_fmod(x, y)); break;
     default: break;
     }
+    /* clang-format on */
 }
 
 #undef EACH
@@ -82,11 +84,15 @@ static void where_f32(const fg_where_f32_args *args)
         FG_INDEPENDENT
         for (size_t i = 0; i < args->count; i++) args->out[i] = from[i * step];
     } else if (args->a_step) {
-        if (args->b_step) where_steps(args, 1, 1);
-        else where_steps(args, 1, 0);
+        if (args->b_step)
+            where_steps(args, 1, 1);
+        else
+            where_steps(args, 1, 0);
     } else {
-        if (args->b_step) where_steps(args, 0, 1);
-        else where_steps(args, 0, 0);
+        if (args->b_step)
+            where_steps(args, 0, 1);
+        else
+            where_steps(args, 0, 0);
     }
 }
 

@@ -49,12 +49,14 @@ FG_INLINE void gate_channels(const fg_gate_u8_args *args, const size_t channels)
 
 static void gate_u8(const fg_gate_u8_args *args)
 {
+    /* clang-format off */
     switch (args->channels) {
     case 1: gate_channels(args, 1); break;
     case 2: gate_channels(args, 2); break;
     case 3: gate_channels(args, 3); break;
     default: gate_channels(args, 4); break;
     }
+    /* clang-format on */
 }
 
 FG_INLINE void normalize_channels(const fg_normalize_u8_args *args, const size_t channels)
@@ -69,12 +71,14 @@ FG_INLINE void normalize_channels(const fg_normalize_u8_args *args, const size_t
 
 static void normalize_u8(const fg_normalize_u8_args *args)
 {
+    /* clang-format off */
     switch (args->channels) {
     case 1: normalize_channels(args, 1); break;
     case 2: normalize_channels(args, 2); break;
     case 3: normalize_channels(args, 3); break;
     default: normalize_channels(args, 4); break;
     }
+    /* clang-format on */
 }
 
 FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t channels)
@@ -93,10 +97,12 @@ FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t c
 
 static void resize_row_u8(const fg_resize_row_u8_args *args)
 {
+    /* clang-format off */
     switch (args->channels) {
     case 1: resize_channels(args, 1); break;
     case 2: resize_channels(args, 2); break;
     case 3: resize_channels(args, 3); break;
     default: resize_channels(args, 4); break;
     }
+    /* clang-format on */
 }

@@ -11,8 +11,8 @@ static inline float fg_fused(float a, float b, float c)
 #if defined(__FP_FAST_FMAF) || defined(__FMA__)
     return __builtin_fmaf(a, b, c);
 #else
-    /* The product of two floats is exact in double. Their sum is rounded to odd: where anything was lost the last bit is
-     * set, which keeps the second rounding, to float, on the right side of every tie. No libm, and it vectorises. */
+    /* The product of two floats is exact in double. Their sum is rounded to odd: where anything was lost the last bit
+     * is set, which keeps the second rounding, to float, on the right side of every tie. No libm, and it vectorises. */
     double product = (double)a * (double)b, addend = (double)c;
     double sum = product + addend;
     double moved = sum - product;

@@ -1,7 +1,8 @@
 /* kernels.h: the contract of every kernel. Pointers, counts and steps only; no model, no stream, no opcode.
  *
- * All kernels give the same bits on every instruction set: sums run in a stated order, fused multiply-adds stand where this
- * page says fmaf and nowhere else, exp and the like are our own polynomials. count may be 0. Nothing needs alignment. */
+ * All kernels give the same bits on every instruction set: sums run in a stated order, fused multiply-adds stand where
+ * this page says fmaf and nowhere else, exp and the like are our own polynomials. count may be 0. Nothing needs
+ * alignment. */
 #ifndef FG_KERNELS_H
 #define FG_KERNELS_H
 
@@ -12,8 +13,8 @@
 
 #define FG_GEMM_MAX_ROWS 16
 
-/* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j], by fmaf in
- * ascending t, k, starting from the bias (0 where bias is NULL). r < rows <= fg_kernels.gemm_rows. */
+/* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j], by
+ * fmaf in ascending t, k, starting from the bias (0 where bias is NULL). r < rows <= fg_kernels.gemm_rows. */
 typedef struct fg_gemm_f32_args {
     const float *const *a; /* taps x rows_stride pointers, each to depth numbers */
     size_t rows, rows_stride;
@@ -25,7 +26,8 @@ typedef struct fg_gemm_f32_args {
     size_t out_stride; /* numbers between rows, >= panel_count * 16 */
 } fg_gemm_f32_args;
 
-/* out[i][c] = bias[c] + sum over t of x[i * taps + t][c] * weights[t][c], by fmaf in ascending t, starting from the bias. */
+/* out[i][c] = bias[c] + sum over t of x[i * taps + t][c] * weights[t][c], by fmaf in ascending t, starting from the
+ * bias. */
 typedef struct fg_depthwise_f32_args {
     const float *const *x; /* pixels x taps pointers, each to channels numbers */
     size_t pixels, taps, channels;
@@ -43,17 +45,21 @@ typedef struct fg_where_f32_args {
     size_t count;
 } fg_where_f32_args;
 
-/* distance_f32: l1: sum |a - b|; rms: sum (a - b)^2 (product, then sum, no fmaf); max: max |a - b|, NaN if any difference is NaN.
- * Sums run in 8 lanes (lane i takes elements i, i + 8, ...) added as ((0+4)+(2+6))+((1+5)+(3+7)).
+/* distance_f32: l1: sum |a - b|; rms: sum (a - b)^2 (product, then sum, no fmaf); max: max |a - b|, NaN if any
+ * difference is NaN. Sums run in 8 lanes (lane i takes elements i, i + 8, ...) added as ((0+4)+(2+6))+((1+5)+(3+7)).
  *
  * accumulate_f32: accumulator[i] = accumulator[i] + x[i] (mean, sum), max, min (a NaN in x is kept) or product.
  *
- * blend_f32: out[i] = sum over t of weights[t] * rows[t][i] in ascending t: first a product, then product and sum (no fmaf).
+ * blend_f32: out[i] = sum over t of weights[t] * rows[t][i] in ascending t: first a product, then product and sum (no
+ * fmaf).
  *
  * softmax_f32: over the middle of outer x count x inner; x and out may be the same.
  *
- * binary_f32: kinds fg_binary; a_step, b_step are 0 or 1; out may be a or b. Comparisons give 1 or 0. min and max return NaN if
- * either operand is NaN. */
+ * reduce_channels_f32 and softmax_f32 sum in the 8 lanes of distance_f32 where inner is 1 (log softmax: per 64 elements,
+ * then in order), else in ascending order. A NaN is the arg max or arg min only where it stands first.
+ *
+ * binary_f32: kinds fg_binary; a_step, b_step are 0 or 1; out may be a or b. Comparisons give 1 or 0. min and max
+ * return NaN if either operand is NaN. */
 typedef struct fg_reduce_channels_f32_args {
     uint32_t kind; /* fg_reduce */
     const float *x;
@@ -62,8 +68,9 @@ typedef struct fg_reduce_channels_f32_args {
     uint32_t select_last;
 } fg_reduce_channels_f32_args;
 
-/* For each of pixels pixels: if any |frame - held| over its channels exceeds threshold (an integer compare: 0 fires where
- * they differ), copies the pixel to held and sets its bit; bits are written for whole 64-bit words (the rest 0). */
+/* For each of pixels pixels: if any |frame - held| over its channels exceeds threshold (an integer compare: 0 fires
+ * where they differ), copies the pixel to held and sets its bit; bits are written for whole 64-bit words (the rest 0).
+ */
 typedef struct fg_gate_u8_args {
     const uint8_t *frame;
     uint8_t *held;
@@ -81,12 +88,12 @@ typedef struct fg_normalize_u8_args {
     const float *mean, *scale;
 } fg_normalize_u8_args;
 
-/* Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns index[i], index[i] + step; weights in 1/2048:
- * h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i];
- * out = (h(top) * (2048 - row_weight) + h(bottom) * row_weight + 2^21) >> 22. */
+/* Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
+ * 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out = (h(top) * (2048 - row_weight) +
+ * h(bottom) * row_weight + 2^21) >> 22. */
 typedef struct fg_resize_row_u8_args {
     const uint8_t *top, *bottom;
-    uint32_t row_weight; /* 0 to 2048 */
+    uint32_t row_weight;          /* 0 to 2048 */
     const uint32_t *left, *right; /* per output pixel: source column */
     const uint16_t *weight;       /* per output pixel, 0 to 2048 */
     size_t pixels, channels;

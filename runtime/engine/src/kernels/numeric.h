@@ -1,8 +1,8 @@
 /* numeric.h: the elementary functions, as branch-free float polynomials that compilers vectorise.
  *
- * They use no libm and no fused multiply-adds, so that every instruction set gives the same bits. Errors against the true
- * value are a few units in the last place over the whole range; limits, infinities and NaN are as in C. The coefficients
- * are weighted minimax fits made for this file. */
+ * They use no libm and no fused multiply-adds, so that every instruction set gives the same bits. Errors against the
+ * true value are a few units in the last place over the whole range; limits, infinities and NaN are as in C. The
+ * coefficients are weighted minimax fits made for this file. */
 #ifndef FG_NUMERIC_H
 #define FG_NUMERIC_H
 
@@ -115,8 +115,8 @@ static inline float fg_expm1(float x)
     int32_t half = reduced.power >> 1;
     float low = fg_power_of_two(half), high = fg_power_of_two(reduced.power - half);
     float scale = low * high;
-    float small = scale * reduced.fraction + (scale - 1.0f);        /* no cancellation near 0 */
-    float large = (1.0f + reduced.fraction) * low * high - 1.0f;    /* no infinity too early */
+    float small = scale * reduced.fraction + (scale - 1.0f);     /* no cancellation near 0 */
+    float large = (1.0f + reduced.fraction) * low * high - 1.0f; /* no infinity too early */
     float result = reduced.power < 2 ? small : large;
     return x == 0.0f ? x : result; /* keeps -0 */
 }
@@ -163,10 +163,7 @@ static inline float fg_sigmoid(float x)
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-static inline float fg_softplus(float x)
-{
-    return (x < 0.0f ? 0.0f : x) + fg_log1p_unit(fg_exp_decay(fg_abs(x)));
-}
+static inline float fg_softplus(float x) { return (x < 0.0f ? 0.0f : x) + fg_log1p_unit(fg_exp_decay(fg_abs(x))); }
 
 /* tanh(ln(1 + e^x)) = (e^2 + 2e) / (e^2 + 2e + 2), e = e^x; for x > 0 divided by e^2. */
 static inline float fg_mish(float x)
@@ -195,7 +192,7 @@ static inline float fg_tanh(float x)
 /* 1 - erf(t) for t >= 0.49, as e^(-t^2) times a polynomial in s = 2 / (2 + t). */
 static inline float fg_erfc_tail(float t)
 {
-    float capped = t < 10.3f ? t : 10.3f; /* from there on it is 0; NaN: the caller keeps it */
+    float capped = t < 10.3f ? t : 10.3f;                     /* from there on it is 0; NaN: the caller keeps it */
     float head = fg_from_bits(fg_bits(capped) & 0xFFFFF000u); /* its square is exact */
     float s = 2.0f / (2.0f + capped);
     float p = -6.124522925e-02f;
@@ -285,7 +282,8 @@ static inline float fg_pow(float x, float y)
     /* 0 and infinity have no logarithm: their power is 0 or infinity by the sign of y */
     uint32_t falling = (size < 1.0f) != (y < 0.0f);
     result = (size == 0.0f) | (size == FG_INFINITY) | ((y_size == FG_INFINITY) & (size != 1.0f))
-                 ? (falling ? 0.0f : FG_INFINITY) : result;
+                 ? (falling ? 0.0f : FG_INFINITY)
+                 : result;
     result = (size == 1.0f) & (y_size == FG_INFINITY) ? 1.0f : result;
     result = (x < 0.0f) & !whole & (size != FG_INFINITY) ? FG_NAN : result;
     result = odd ? fg_copysign(result, x) : result;

@@ -1,4 +1,5 @@
-/* depthwise.c: depthwise_f32 with AVX2, 4 pixels by 16 channels in registers so that a weight is loaded once for 4 pixels. */
+/* depthwise.c: depthwise_f32 with AVX2, 4 pixels by 16 channels in registers so that a weight is loaded once for 4
+ * pixels. */
 #include "avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -33,10 +34,11 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
         }
     }
     UNROLL
-    for (size_t p = 0; p < pixels; p++)
+    for (size_t p = 0; p < pixels; p++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             _mm256_storeu_ps(args->out + (i + p) * args->out_stride + c + v * VECTOR, sum[p][v]);
+    }
 }
 
 /* The last channels, fewer than a vector, of one pixel: masked lanes are neither read nor written. */

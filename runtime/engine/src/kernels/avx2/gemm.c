@@ -11,8 +11,8 @@
 
 enum { VECTOR = 8, VECTORS = FG_PANEL / VECTOR };
 
-/* rows x (panels * 16) results. rows and panels are constants at every call, so that all sums stay in registers; few rows
- * take several panels at once to have enough independent sums for the latency of an FMA. */
+/* rows x (panels * 16) results. rows and panels are constants at every call, so that all sums stay in registers; few
+ * rows take several panels at once to have enough independent sums for the latency of an FMA. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, const size_t rows, const size_t panels)
 {
     const size_t columns = panels * VECTORS, panel_floats = args->taps * args->depth * FG_PANEL;
@@ -43,10 +43,11 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, const size_t row
         }
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < columns; v++)
             _mm256_storeu_ps(args->out + r * args->out_stride + panel * FG_PANEL + v * VECTOR, sum[r][v]);
+    }
 }
 
 FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows, const size_t panels)
@@ -58,6 +59,7 @@ FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows, const
 
 void fg_gemm_f32_avx2(const fg_gemm_f32_args *args)
 {
+    /* clang-format off */
     switch (args->rows) {
     case 1: all_panels(args, 1, 4); break;
     case 2: all_panels(args, 2, 2); break;
@@ -67,6 +69,7 @@ void fg_gemm_f32_avx2(const fg_gemm_f32_args *args)
     case 6: all_panels(args, 6, 1); break;
     default: break; /* 0 rows; more than gemm_rows is against the contract */
     }
+    /* clang-format on */
 }
 
 #endif

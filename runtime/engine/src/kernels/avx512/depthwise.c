@@ -1,4 +1,5 @@
-/* depthwise.c: depthwise_f32 with AVX-512, 4 pixels by 32 channels in registers so that a weight is loaded once for 4 pixels. */
+/* depthwise.c: depthwise_f32 with AVX-512, 4 pixels by 32 channels in registers so that a weight is loaded once for 4
+ * pixels. */
 #include "avx512.h"
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
@@ -11,8 +12,8 @@
 
 enum { VECTOR = 16, PIXELS = 4 };
 
-/* pixels x (vectors * 16) results from pixel i, channel c; pixels and vectors are constants at every call. mask: the lanes of
- * the last vector that exist; the others are neither read nor written. */
+/* pixels x (vectors * 16) results from pixel i, channel c; pixels and vectors are constants at every call. mask: the
+ * lanes of the last vector that exist; the others are neither read nor written. */
 FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const size_t pixels, const size_t vectors,
                     const __mmask16 mask)
 {
@@ -32,15 +33,16 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
             const __m512 w = _mm512_maskz_loadu_ps(mask, weights + v * VECTOR);
             UNROLL
             for (size_t p = 0; p < pixels; p++)
-                sum[p][v] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x[p * args->taps + t] + c + v * VECTOR), w,
-                                            sum[p][v]);
+                sum[p][v] =
+                    _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x[p * args->taps + t] + c + v * VECTOR), w, sum[p][v]);
         }
     }
     UNROLL
-    for (size_t p = 0; p < pixels; p++)
+    for (size_t p = 0; p < pixels; p++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             _mm512_mask_storeu_ps(args->out + (i + p) * args->out_stride + c + v * VECTOR, mask, sum[p][v]);
+    }
 }
 
 FG_INLINE void all_channels(const fg_depthwise_f32_args *args, size_t i, const size_t pixels)

@@ -9,8 +9,8 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* rows x (panels * 16) results. rows and panels are constants at every call, so that all sums stay in registers; few rows
- * take more panels at once to have enough independent sums for the latency of an FMA. */
+/* rows x (panels * 16) results. rows and panels are constants at every call, so that all sums stay in registers; few
+ * rows take more panels at once to have enough independent sums for the latency of an FMA. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, const size_t rows, const size_t panels)
 {
     const size_t panel_floats = args->taps * args->depth * FG_PANEL;
@@ -39,10 +39,11 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, const size_t row
         }
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t p = 0; p < panels; p++)
             _mm512_storeu_ps(args->out + r * args->out_stride + (panel + p) * FG_PANEL, sum[r][p]);
+    }
 }
 
 FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows, const size_t panels)
@@ -54,6 +55,7 @@ FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows, const
 
 void fg_gemm_f32_avx512(const fg_gemm_f32_args *args)
 {
+    /* clang-format off */
     switch (args->rows) {
     case 1: all_panels(args, 1, 4); break;
     case 2: all_panels(args, 2, 4); break;
@@ -69,6 +71,7 @@ void fg_gemm_f32_avx512(const fg_gemm_f32_args *args)
     case 12: all_panels(args, 12, 2); break;
     default: break; /* 0 rows; more than gemm_rows is against the contract */
     }
+    /* clang-format on */
 }
 
 #endif

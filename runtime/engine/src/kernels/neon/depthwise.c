@@ -1,4 +1,5 @@
-/* depthwise.c: depthwise_f32 with NEON, 4 pixels by 8 channels in registers so that a weight is loaded once for 4 pixels. */
+/* depthwise.c: depthwise_f32 with NEON, 4 pixels by 8 channels in registers so that a weight is loaded once for 4
+ * pixels. */
 #include "neon.h"
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
@@ -34,10 +35,11 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
         }
     }
     UNROLL
-    for (size_t p = 0; p < pixels; p++)
+    for (size_t p = 0; p < pixels; p++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             vst1q_f32(args->out + (i + p) * args->out_stride + c + v * VECTOR, sum[p][v]);
+    }
 }
 
 static inline float32x4_t load_part(const float *x, size_t count)

@@ -1,4 +1,5 @@
-/* gemm.c: gemm_f32 with NEON: 6 rows by a panel in the 32 registers of AArch64, 4 rows by half a panel in the 16 of Armv7. */
+/* gemm.c: gemm_f32 with NEON: 6 rows by a panel in the 32 registers of AArch64, 4 rows by half a panel in the 16 of
+ * Armv7. */
 #include "neon.h"
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
@@ -46,9 +47,11 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
         }
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
         UNROLL
-        for (size_t v = 0; v < COLUMNS; v++) vst1q_f32(args->out + r * args->out_stride + column + v * VECTOR, sum[r][v]);
+        for (size_t v = 0; v < COLUMNS; v++)
+            vst1q_f32(args->out + r * args->out_stride + column + v * VECTOR, sum[r][v]);
+    }
 }
 
 FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows)
@@ -59,6 +62,7 @@ FG_INLINE void all_panels(const fg_gemm_f32_args *args, const size_t rows)
 
 void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
 {
+    /* clang-format off */
     switch (args->rows) {
     case 1: all_panels(args, 1); break;
     case 2: all_panels(args, 2); break;
@@ -70,6 +74,7 @@ void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
 #endif
     default: break; /* 0 rows; more than gemm_rows is against the contract */
     }
+    /* clang-format on */
 }
 
 #endif
