@@ -66,6 +66,9 @@ COMPARISONS = {
 VARIADIC = {"Min": Binary.MIN, "Max": Binary.MAX, "Sum": Binary.ADD, "Mean": Binary.ADD}
 
 
+NOT_NUMBERS = ("float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2", "str", "complex")
+
+
 def is_integer(dtype: str) -> bool:
     """Whether a source dtype holds integers."""
     return dtype.startswith(("int", "uint"))
@@ -205,6 +208,8 @@ def _dropout(node: OnnxNode, _: Builder) -> Result:
 
 def cast_to(builder: Builder, x: Tensor, dtype: str) -> Tensor:
     """A cast: integers truncate, truth is 0 or 1; the engine computes everything in float32."""
+    if dtype.startswith(NOT_NUMBERS):
+        raise Unsupported(f"a cast to {dtype} is not supported", "export the float model")
     if dtype == "bool":
         return x if x.dtype == "bool" else builder.unary(x, Activation.BOOL, dtype="bool")
     if is_integer(dtype) and not is_integer(x.dtype) and x.dtype != "bool":
@@ -220,7 +225,4 @@ def _cast_like(node: OnnxNode, builder: Builder) -> Result:
 @register("Cast")
 def _cast(node: OnnxNode, builder: Builder) -> Result:
     # The importer gives "to" as a NumPy dtype name.
-    dtype = str(node.attr("to"))
-    if dtype.startswith(("float8", "int4", "uint4", "float4", "int2", "uint2", "str", "complex")):
-        raise Unsupported(f"a cast to {dtype} is not supported", "export the float model")
-    return cast_to(builder, builder.tensor(node.operand(0)), dtype)
+    return cast_to(builder, builder.tensor(node.operand(0)), str(node.attr("to")))

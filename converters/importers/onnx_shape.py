@@ -218,9 +218,9 @@ def _space_to_depth(node: OnnxNode, builder: Builder) -> Result:
     channels, height, width = _image_shape(x)
     b = int(node.attr("blocksize"))
     rows, cols = height // b, width // b
-    # Kept in one step as (rows, cols) pixels: the order wanted is block row, block column, channel.
-    apart = reshape(builder, x, (1, channels, rows, b, cols, b))
-    return reshape(builder, builder.transpose(apart, (0, 3, 5, 1, 2, 4)), (1, channels * b * b, rows, cols))
+    # The blocks' rows and columns join the channels: before them, or behind with CRD.
+    perm = (0, 1, 3, 5, 2, 4) if node.text("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
+    return _blocks(builder, x, (1, channels, rows, b, cols, b), perm, (1, channels * b * b, rows, cols))
 
 
 @register("Shape")

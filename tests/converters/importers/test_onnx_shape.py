@@ -6,7 +6,7 @@ from onnx import helper
 
 from converters.importers.onnx import import_onnx
 
-from .models import check, model, one, ops
+from .models import check, model, one, ops, run
 
 IMAGE = (1, 6, 4, 8)
 
@@ -207,3 +207,10 @@ def test_shape_arithmetic_vanishes():
 def test_center_crop_pad_runs_through_its_function_body():
     graph = import_onnx(one("CenterCropPad", IMAGE, np.array([2, 10]), axes=[2, 3], opset=18))
     assert graph.values[graph.outputs[0].value].shape == (1, 6, 2, 10)
+
+
+def test_space_to_depth_by_columns_first():
+    graph = import_onnx(one("SpaceToDepth", (1, 3, 4, 6), blocksize=2, mode="CRD", opset=28))
+    frame = np.random.default_rng(0).standard_normal((1, 3, 4, 6)).astype(np.float32)
+    expected = frame.reshape(1, 3, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(1, 12, 2, 3)
+    np.testing.assert_array_equal(run(graph, {"x": frame})["y"], expected)
