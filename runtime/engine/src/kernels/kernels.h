@@ -55,7 +55,7 @@ typedef struct fg_where_f32_args {
  *
  * softmax_f32: over the middle of outer x count x inner; x and out may be the same.
  *
- * reduce_channels_f32 and softmax_f32 sum in the 8 lanes of distance_f32 where inner is 1 (log softmax: per 64 elements,
+ * reduce_channels_f32 and softmax_f32 sum in the 8 lanes of distance_f32 where inner is 1 (log softmax: per 64 numbers,
  * then in order), else in ascending order. A NaN is the arg max or arg min only where it stands first.
  *
  * binary_f32: kinds fg_binary; a_step, b_step are 0 or 1; out may be a or b. Comparisons give 1 or 0. min and max
