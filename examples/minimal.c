@@ -1,5 +1,6 @@
-/* minimal.c: opens a model, pushes made frames, prints what was skipped. Build (see docs/ for cross compilers):
- *     cc -O3 -ffp-contract=off -Iruntime/engine/include examples/minimal.c $(find runtime/engine/src -name "*.c") -lpthread -lm
+/* minimal.c: opens a model, pushes made frames, prints what was skipped. Build (any C11 compiler):
+ *     cc -O3 -ffp-contract=off -Iruntime/engine/include examples/minimal.c \
+ *         $(find runtime/engine/src -name "*.c") -lpthread -lm
  */
 #include <framegate.h>
 
@@ -26,8 +27,8 @@ int main(int count, char **arguments)
     fg_config_init(&config);
     if (fg_model_open(&model, model_bytes, bytes, &error) || fg_plan_memory(&model, &config, &plan, &error))
         return puts(error.message), 2;
-    fg_memory memory = {aligned_alloc(64, plan.state_bytes), plan.state_bytes,
-                        aligned_alloc(64, plan.scratch_bytes), plan.scratch_bytes};
+    fg_memory memory = {aligned_alloc(64, plan.state_bytes), plan.state_bytes, aligned_alloc(64, plan.scratch_bytes),
+                        plan.scratch_bytes};
     if (fg_stream_init(&stream, &model, &config, &memory, &error)) return puts(error.message), 2;
     fg_model_input_info(&model, 0, &input);
 

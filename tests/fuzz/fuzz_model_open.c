@@ -38,13 +38,11 @@ static void open_and_read(const uint8_t *file, size_t bytes)
     }
     for (uint32_t i = 0; i < fg_model_input_count(&model); i++) {
         fg_input_info info;
-        if (fg_model_input_info(&model, i, &info) == FG_OK)
-            sink += strlen(info.name) + info.channels;
+        if (fg_model_input_info(&model, i, &info) == FG_OK) sink += strlen(info.name) + info.channels;
     }
     for (uint32_t i = 0; i < fg_model_output_count(&model); i++) {
         fg_output_info info;
-        if (fg_model_output_info(&model, i, &info) == FG_OK)
-            sink += strlen(info.name) + (size_t)info.stride_bytes[0];
+        if (fg_model_output_info(&model, i, &info) == FG_OK) sink += strlen(info.name) + (size_t)info.stride_bytes[0];
     }
     for (uint32_t i = 0; i < fg_model_node_count(&model); i++) {
         fg_node_info info;
@@ -56,10 +54,8 @@ static void open_and_read(const uint8_t *file, size_t bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *file = calloc(size > 0 ? size : 1, 1); /* of exactly this size: a sanitizer sees every byte read beyond */
-    if (file == NULL)
-        return 0;
-    if (size > 0)
-        memcpy(file, data, size);
+    if (file == NULL) return 0;
+    if (size > 0) memcpy(file, data, size);
     open_and_read(file, size);
     if (size >= HEADER_BYTES) {
         mend_header(file, size);

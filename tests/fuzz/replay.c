@@ -9,8 +9,7 @@ static int replay(const char *path)
 {
     FILE *stream = fopen(path, "rb");
     long size = -1;
-    if (stream != NULL && fseek(stream, 0, SEEK_END) == 0)
-        size = ftell(stream);
+    if (stream != NULL && fseek(stream, 0, SEEK_END) == 0) size = ftell(stream);
     uint8_t *data = size < 0 ? NULL : malloc((size_t)size + 1);
     int failed =
         data == NULL || fseek(stream, 0, SEEK_SET) != 0 || fread(data, 1, (size_t)size, stream) != (size_t)size;
@@ -19,16 +18,14 @@ static int replay(const char *path)
     else
         LLVMFuzzerTestOneInput(data, (size_t)size);
     free(data);
-    if (stream != NULL)
-        fclose(stream);
+    if (stream != NULL) fclose(stream);
     return failed;
 }
 
 int main(int argc, char **argv)
 {
     int failed = 0;
-    for (int i = 1; i < argc; i++)
-        failed |= replay(argv[i]);
+    for (int i = 1; i < argc; i++) failed |= replay(argv[i]);
     printf("%d files\n", argc - 1);
     return failed;
 }

@@ -9,16 +9,14 @@
 
 static inline bool fg_add_size(size_t a, size_t b, size_t *result)
 {
-    if (a > SIZE_MAX - b)
-        return false;
+    if (a > SIZE_MAX - b) return false;
     *result = a + b;
     return true;
 }
 
 static inline bool fg_mul_size(size_t a, size_t b, size_t *result)
 {
-    if (b != 0 && a > SIZE_MAX / b)
-        return false;
+    if (b != 0 && a > SIZE_MAX / b) return false;
     *result = a * b;
     return true;
 }
@@ -27,8 +25,7 @@ static inline bool fg_mul_size(size_t a, size_t b, size_t *result)
 static inline bool fg_align_up(size_t value, size_t alignment, size_t *result)
 {
     size_t padded;
-    if (!fg_add_size(value, alignment - 1, &padded))
-        return false;
+    if (!fg_add_size(value, alignment - 1, &padded)) return false;
     *result = padded & ~(alignment - 1);
     return true;
 }
@@ -38,8 +35,7 @@ static inline bool fg_product_size(const size_t *factors, size_t count, size_t *
 {
     size_t product = 1;
     for (size_t i = 0; i < count; i++) {
-        if (!fg_mul_size(product, factors[i], &product))
-            return false;
+        if (!fg_mul_size(product, factors[i], &product)) return false;
     }
     *result = product;
     return true;

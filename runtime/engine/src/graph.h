@@ -26,12 +26,13 @@ static inline const void *fg_graph_constant(const fg_graph *graph, uint32_t valu
     return graph->data + graph->values[value].data_offset;
 }
 
-/* Multiply-accumulates of one output pixel; for a transposed convolution of the phase that pixel (row, col) has. 0 for other operators. */
+/* Multiply-accumulates of one output pixel, 0 where the operator has none; a transposed convolution's pixel (row, col)
+ * counts the taps of its phase. */
 uint64_t fg_graph_pixel_macs(const fg_graph *graph, const fg_node_record *node, uint32_t row, uint32_t col);
 uint64_t fg_graph_node_macs(const fg_graph *graph, const fg_node_record *node);
 const char *fg_op_name(uint32_t op);
 
-/* Fills error (if not NULL) and returns status; message may be truncated, nothing is formatted beyond what is passed. */
+/* Fills error (if not NULL) and returns status; a long message is cut off, nothing is formatted. */
 fg_status fg_error_set(fg_error *error, fg_status status, uint32_t node, uint64_t offset, const char *message);
 
 #endif

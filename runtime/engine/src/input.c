@@ -22,7 +22,8 @@ static const char *plain_frame_fault(const fg_value_record *value, const fg_fram
     if (!frame->data) return "frame data is NULL";
     if (frame->dtype != FG_DTYPE_U8 && frame->dtype != FG_DTYPE_F32) return "frame must be uint8 or float32";
     if (frame->height != value->rows || frame->width != value->cols || frame->channels != value->channels) {
-        return "frame's height, width or channels are not the network's; give convert a preprocess with resize, or resize it";
+        return "frame's height, width or channels are not the network's; give convert a preprocess with resize, or "
+               "resize it";
     }
     if (frame->row_stride_bytes < (size_t)value->cols * value->channels * number_bytes(frame)) {
         return "frame's row stride is smaller than a row";
@@ -41,7 +42,8 @@ fg_status fg_input_check(const fg_stream *stream, uint32_t input, const fg_frame
     if (record->prepare) return fg_prepare_check(record, value, frame, error);
     const char *fault = plain_frame_fault(value, frame);
     const uint8_t *row = frame->data;
-    for (uint32_t i = 0; !fault && frame->dtype == FG_DTYPE_F32 && i < value->rows; i++, row += frame->row_stride_bytes) {
+    for (uint32_t i = 0; !fault && frame->dtype == FG_DTYPE_F32 && i < value->rows;
+         i++, row += frame->row_stride_bytes) {
         if (!is_finite((const float *)(const void *)row, (size_t)value->cols * value->channels)) {
             fault = "frame holds a NaN or an infinity";
         }
@@ -54,7 +56,8 @@ static uint32_t pixel_fires(const float *fresh, const float *held, size_t channe
 {
     uint32_t fires = 0;
     if (!(threshold > 0.0f)) return memcmp(fresh, held, channels * sizeof *held) != 0;
-    for (size_t c = 0; c < channels; c++) fires |= __builtin_fabsf(fresh[c] - held[c]) > threshold; /* both are finite */
+    for (size_t c = 0; c < channels; c++)
+        fires |= __builtin_fabsf(fresh[c] - held[c]) > threshold; /* both are finite */
     return fires;
 }
 

@@ -34,7 +34,7 @@ void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last);
 void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
 void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes);
 
-/* A window sliding over an input map: output (i, j) reads input rows i * stride_h - pad_top + k * dilation_h, and so on. */
+/* A window sliding over an input map: output row i reads input rows i * stride_h - pad_top + k * dilation_h. */
 typedef struct fg_window {
     uint32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
 } fg_window;

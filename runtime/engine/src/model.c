@@ -52,8 +52,7 @@ static uint64_t checksum(const uint8_t *bytes, size_t count)
 
 static bool check_magic(fg_check *check, const fg_header_record *header)
 {
-    if (memcmp(header->magic, magic, sizeof magic) == 0)
-        return true;
+    if (memcmp(header->magic, magic, sizeof magic) == 0) return true;
     if (memcmp(header->magic, magic, 4) == 0)
         return fg_check_fail(check, FG_ERR_FORMAT, header->magic, "magic",
                              " is damaged as by a text-mode transfer; copy the file again in binary mode", 0, 0, 0);
@@ -64,14 +63,12 @@ static bool check_magic(fg_check *check, const fg_header_record *header)
 static bool check_header(fg_check *check, const fg_header_record *header)
 {
     const size_t file_bytes = check->file_bytes;
-    if (file_bytes == 0)
-        return fg_check_fail(check, FG_ERR_FORMAT, header, "file", " is empty", 0, 0, 0);
+    if (file_bytes == 0) return fg_check_fail(check, FG_ERR_FORMAT, header, "file", " is empty", 0, 0, 0);
     if (file_bytes < FG_HEADER_BYTES)
         return fg_check_fail(check, FG_ERR_FORMAT, header, "file",
                              " is truncated: a header has %u bytes, got %u; copy it again", FG_HEADER_BYTES, file_bytes,
                              0);
-    if (!check_magic(check, header))
-        return false;
+    if (!check_magic(check, header)) return false;
     if (header->version_major != VERSION_MAJOR)
         return fg_check_fail(check, FG_ERR_VERSION, &header->version_major, "file",
                              " has format version %u, this library reads version %u; convert the network again",
@@ -107,8 +104,7 @@ static bool check_section(fg_check *check, const fg_section_record *section, siz
                              " %u is not known to this library; use a newer one", section->kind, 0, 0);
     if (!fg_align_up(previous_end, FG_SECTION_ALIGN, &offset) || offset > check->file_bytes)
         return fg_check_fail(check, FG_ERR_FORMAT, section, "offset", " would be past the end of the file", 0, 0, 0);
-    if (!fg_check_equal(check, &section->offset, "offset", section->offset, offset))
-        return false;
+    if (!fg_check_equal(check, &section->offset, "offset", section->offset, offset)) return false;
     if (section->bytes > check->file_bytes - offset)
         return fg_check_fail(check, FG_ERR_FORMAT, &section->bytes, "bytes", " is %u, but only %u are left in the file",
                              section->bytes, check->file_bytes - offset, 0);
@@ -147,8 +143,7 @@ static bool check_sections(fg_check *check, const fg_header_record *header, cons
             !fg_check_zero(check, file + end, (size_t)section->offset - end, "the gap before it"))
             return false;
         end = (size_t)section->offset + (size_t)section->bytes;
-        if (section->kind < KIND_COUNT)
-            by_kind[section->kind] = section;
+        if (section->kind < KIND_COUNT) by_kind[section->kind] = section;
     }
     check->record = NULL;
     if (end != check->file_bytes)
@@ -180,8 +175,7 @@ static bool check_file(fg_check *check, fg_graph *graph)
 {
     const fg_header_record *header = (const void *)graph->file;
     const fg_section_record *sections[KIND_COUNT] = {NULL};
-    if (!check_header(check, header) || !check_sections(check, header, sections))
-        return false;
+    if (!check_header(check, header) || !check_sections(check, header, sections)) return false;
     graph->strings = section_start(graph, sections[FG_SECTION_STRINGS]);
     graph->values = section_start(graph, sections[FG_SECTION_VALUES]);
     graph->nodes = section_start(graph, sections[FG_SECTION_NODES]);
@@ -203,17 +197,14 @@ static bool check_file(fg_check *check, fg_graph *graph)
 fg_status fg_model_open(fg_model *model, const void *file, size_t file_bytes, fg_error *error)
 {
     fg_error_set(error, FG_OK, FG_NONE, 0, "");
-    if (model == NULL)
-        return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "model is NULL");
+    if (model == NULL) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "model is NULL");
     memset(model, 0, sizeof *model);
-    if (file == NULL)
-        return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "file is NULL");
+    if (file == NULL) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "file is NULL");
     if ((uintptr_t)file % FILE_ALIGN != 0)
         return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "file must start at a multiple of 8 bytes in memory");
     fg_graph graph = {.file = file};
     fg_check check = {.graph = &graph, .error = error, .file_bytes = file_bytes};
-    if (!check_file(&check, &graph))
-        return check.status;
+    if (!check_file(&check, &graph)) return check.status;
     memcpy(model, &graph, sizeof graph);
     return FG_OK;
 }

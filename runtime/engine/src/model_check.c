@@ -40,8 +40,7 @@ bool fg_check_fail(fg_check *check, fg_status status, const void *field, const c
     char buffer[sizeof check->error->message];
     fg_text text;
     fg_text_init(&text, buffer, sizeof buffer);
-    if (check->record != NULL)
-        describe_record(check, &text);
+    if (check->record != NULL) describe_record(check, &text);
     fg_text_format(&text, what, NULL);
     fg_text_format(&text, message, numbers);
     const bool in_node = check->record != NULL && strcmp(check->record, "node") == 0;
@@ -53,16 +52,14 @@ bool fg_check_fail(fg_check *check, fg_status status, const void *field, const c
 
 bool fg_check_range(fg_check *check, const void *field, const char *what, int64_t value, int64_t low, int64_t high)
 {
-    if (value >= low && value <= high)
-        return true;
+    if (value >= low && value <= high) return true;
     return fg_check_fail(check, FG_ERR_FORMAT, field, what, " is %d, must be %d to %d", (uint64_t)value, (uint64_t)low,
                          (uint64_t)high);
 }
 
 bool fg_check_equal(fg_check *check, const void *field, const char *what, uint64_t value, uint64_t expected)
 {
-    if (value == expected)
-        return true;
+    if (value == expected) return true;
     return fg_check_fail(check, FG_ERR_FORMAT, field, what, " is %u, must be %u", value, expected, 0);
 }
 

@@ -28,8 +28,7 @@ static uint64_t axis_taps(int32_t kernel, int32_t stride, int32_t dilation, int3
     for (int32_t k = 0; k < kernel; k++) {
         const int64_t remainder = ((int64_t)k * dilation - pad) % stride;
         const int64_t phase = remainder < 0 ? remainder + stride : remainder;
-        if (phase < (int64_t)out)
-            taps += (uint64_t)((out - 1 - phase) / stride + 1);
+        if (phase < (int64_t)out) taps += (uint64_t)((out - 1 - phase) / stride + 1);
     }
     return taps;
 }
@@ -66,25 +65,15 @@ uint64_t fg_graph_node_macs(const fg_graph *graph, const fg_node_record *node)
     return (uint64_t)out->rows * out->cols * fg_graph_pixel_macs(graph, node, 0, 0);
 }
 
-uint32_t fg_model_input_count(const fg_model *model)
-{
-    return model != NULL ? fg_graph_of(model)->input_count : 0;
-}
+uint32_t fg_model_input_count(const fg_model *model) { return model != NULL ? fg_graph_of(model)->input_count : 0; }
 
-uint32_t fg_model_output_count(const fg_model *model)
-{
-    return model != NULL ? fg_graph_of(model)->output_count : 0;
-}
+uint32_t fg_model_output_count(const fg_model *model) { return model != NULL ? fg_graph_of(model)->output_count : 0; }
 
-uint32_t fg_model_node_count(const fg_model *model)
-{
-    return model != NULL ? fg_graph_of(model)->node_count : 0;
-}
+uint32_t fg_model_node_count(const fg_model *model) { return model != NULL ? fg_graph_of(model)->node_count : 0; }
 
 fg_status fg_model_input_info(const fg_model *model, uint32_t index, fg_input_info *info)
 {
-    if (info == NULL || index >= fg_model_input_count(model))
-        return FG_ERR_ARGUMENT;
+    if (info == NULL || index >= fg_model_input_count(model)) return FG_ERR_ARGUMENT;
     const fg_graph *graph = fg_graph_of(model);
     const fg_input_record *input = &graph->inputs[index];
     const fg_value_record *value = &graph->values[input->value];
@@ -97,10 +86,7 @@ fg_status fg_model_input_info(const fg_model *model, uint32_t index, fg_input_in
     return FG_OK;
 }
 
-static uint64_t element_bytes(uint32_t dtype)
-{
-    return dtype == FG_DTYPE_S64 ? 8 : dtype == FG_DTYPE_BOOL ? 1 : 4;
-}
+static uint64_t element_bytes(uint32_t dtype) { return dtype == FG_DTYPE_S64 ? 8 : dtype == FG_DTYPE_BOOL ? 1 : 4; }
 
 /* Strides of the source's axes in the stored order: pixel axes first, the rest behind them in order. */
 static void fill_strides(const fg_output_record *output, uint64_t *stride_bytes)
@@ -124,8 +110,7 @@ static void fill_strides(const fg_output_record *output, uint64_t *stride_bytes)
 
 fg_status fg_model_output_info(const fg_model *model, uint32_t index, fg_output_info *info)
 {
-    if (info == NULL || index >= fg_model_output_count(model))
-        return FG_ERR_ARGUMENT;
+    if (info == NULL || index >= fg_model_output_count(model)) return FG_ERR_ARGUMENT;
     const fg_graph *graph = fg_graph_of(model);
     const fg_output_record *output = &graph->outputs[index];
     const fg_value_record *value = &graph->values[output->value];
@@ -144,8 +129,7 @@ fg_status fg_model_output_info(const fg_model *model, uint32_t index, fg_output_
 
 fg_status fg_model_node_info(const fg_model *model, uint32_t index, fg_node_info *info)
 {
-    if (info == NULL || index >= fg_model_node_count(model))
-        return FG_ERR_ARGUMENT;
+    if (info == NULL || index >= fg_model_node_count(model)) return FG_ERR_ARGUMENT;
     const fg_graph *graph = fg_graph_of(model);
     const fg_node_record *node = &graph->nodes[index];
     const fg_value_record *value = &graph->values[node->output];

@@ -37,8 +37,7 @@ const fg_op_rule *fg_op_rule_of(uint32_t op)
 
 static bool check_identity(fg_check *check, const fg_node_record *node)
 {
-    if (!fg_check_name(check, &node->name))
-        return false;
+    if (!fg_check_name(check, &node->name)) return false;
     const fg_op_rule *rule = fg_op_rule_of(node->op);
     if (rule == NULL)
         return fg_check_fail(check, FG_ERR_UNSUPPORTED, &node->op, "op",
@@ -56,8 +55,7 @@ static bool check_identity(fg_check *check, const fg_node_record *node)
 static bool check_output(fg_check *check, const fg_node_record *node)
 {
     const fg_graph *graph = check->graph;
-    if (!fg_check_range(check, &node->output, "output", node->output, 0, (int64_t)graph->value_count - 1))
-        return false;
+    if (!fg_check_range(check, &node->output, "output", node->output, 0, (int64_t)graph->value_count - 1)) return false;
     const fg_value_record *value = &graph->values[node->output];
     if (value->kind != FG_VALUE_NODE || value->producer != check->record_index)
         return fg_check_fail(check, FG_ERR_FORMAT, &node->output, "output",
@@ -100,8 +98,7 @@ static bool check_input_list(fg_check *check, const fg_node_record *node, uint32
         return fg_check_fail(check, FG_ERR_FORMAT, &node->input_count, "input_count",
                              " is %u, but only %u are left in INDEX", node->input_count, check->index_count - *next, 0);
     for (uint32_t slot = 0; slot < node->input_count; slot++) {
-        if (!check_input(check, rule, check->graph->index + *next + slot, slot))
-            return false;
+        if (!check_input(check, rule, check->graph->index + *next + slot, slot)) return false;
     }
     *next += node->input_count;
     return true;
@@ -117,8 +114,7 @@ static bool check_activation(fg_check *check, const fg_node_record *node)
                              " is %u, must be 0 on this operator", node->activation, 0, 0);
     const uint32_t used = activation_parameters[node->activation];
     for (uint32_t i = 0; i < used; i++) {
-        if (!fg_check_number(check, &node->activation_parameters[i], "activation parameter"))
-            return false;
+        if (!fg_check_number(check, &node->activation_parameters[i], "activation parameter")) return false;
     }
     return fg_check_zero(check, node->activation_parameters + used, (ACTIVATION_PARAMETERS - used) * sizeof(float),
                          "unused activation_parameters");

@@ -17,8 +17,7 @@ typedef struct op_values {
 /* Rows, cols or channels of the output against what they must be. */
 static bool check_out(fg_check *check, const uint32_t *extent, const char *what, int64_t expected)
 {
-    if ((int64_t)*extent == expected)
-        return true;
+    if ((int64_t)*extent == expected) return true;
     if (expected < 1)
         return fg_check_fail(check, FG_ERR_FORMAT, extent, what,
                              " of the output: the window is larger than the padded input", 0, 0, 0);
@@ -32,10 +31,7 @@ static bool check_out_extents(fg_check *check, const op_values *v, int64_t rows,
            check_out(check, &v->out->channels, "channels", channels);
 }
 
-static size_t elements(const fg_value_record *value)
-{
-    return (size_t)value->rows * value->cols * value->channels;
-}
+static size_t elements(const fg_value_record *value) { return (size_t)value->rows * value->cols * value->channels; }
 
 /* An input that must be a constant of 1 x 1 x count. */
 static bool check_constant(fg_check *check, const op_values *v, uint32_t slot, const char *what, size_t count)
@@ -54,8 +50,7 @@ static bool check_constant(fg_check *check, const op_values *v, uint32_t slot, c
 static bool check_table(fg_check *check, const op_values *v, uint32_t slot, const char *what, size_t count,
                         uint32_t limit)
 {
-    if (!check_constant(check, v, slot, what, count))
-        return false;
+    if (!check_constant(check, v, slot, what, count)) return false;
     if (count > FG_LIMIT_TABLES - check->table_entries)
         return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[slot], what,
                              " of %u entries: all tables together exceed %u", count, FG_LIMIT_TABLES, 0);
@@ -80,8 +75,7 @@ static bool check_window_words(fg_check *check, const int32_t *words)
     static const char *const names[10] = {"kernel_h",   "kernel_w", "stride_h", "stride_w",   "dilation_h",
                                           "dilation_w", "pad_top",  "pad_left", "pad_bottom", "pad_right"};
     for (int i = 0; i < 10; i++) {
-        if (!fg_check_range(check, &words[i], names[i], words[i], i < 6 ? 1 : 0, FG_LIMIT_KERNEL))
-            return false;
+        if (!fg_check_range(check, &words[i], names[i], words[i], i < 6 ? 1 : 0, FG_LIMIT_KERNEL)) return false;
     }
     return fg_check_range(check, words, "kernel_h x kernel_w", (int64_t)words[0] * words[1], 1, FG_LIMIT_TAPS);
 }
@@ -122,8 +116,7 @@ static bool check_residual(fg_check *check, const op_values *v)
 {
     const int32_t *residual = &v->node->attributes.conv.residual;
     const fg_value_record *value = v->in[3];
-    if (!fg_check_range(check, residual, "residual", *residual, 0, FG_RESIDUAL_COUNT - 1))
-        return false;
+    if (!fg_check_range(check, residual, "residual", *residual, 0, FG_RESIDUAL_COUNT - 1)) return false;
     if ((*residual == FG_RESIDUAL_NONE) != (value == NULL))
         return fg_check_fail(check, FG_ERR_FORMAT, residual, "residual",
                              value == NULL ? " is %d, but input 3 is absent" : " is %d, but input 3 is present",
@@ -181,8 +174,7 @@ static bool check_matmul(fg_check *check, const op_values *v)
 static bool check_pool_axis(fg_check *check, const uint32_t *out, const char *what, axis_window w, uint32_t in)
 {
     const int64_t positions = window_positions(w, in);
-    if (*out == positions + 1 && positions * w.stride < (int64_t)in + w.pad_before)
-        return true;
+    if (*out == positions + 1 && positions * w.stride < (int64_t)in + w.pad_before) return true;
     return check_out(check, out, what, positions);
 }
 
@@ -216,12 +208,10 @@ static bool check_factors(fg_check *check, const int32_t *factors, uint32_t chan
     static const char *const names[3] = {"outer", "count", "inner"};
     size_t sizes[3], product = 0;
     for (int i = 0; i < 3; i++) {
-        if (!fg_check_range(check, &factors[i], names[i], factors[i], 1, FG_LIMIT_ELEMENTS))
-            return false;
+        if (!fg_check_range(check, &factors[i], names[i], factors[i], 1, FG_LIMIT_ELEMENTS)) return false;
         sizes[i] = (size_t)factors[i];
     }
-    if (fg_product_size(sizes, 3, &product) && product == channels)
-        return true;
+    if (fg_product_size(sizes, 3, &product) && product == channels) return true;
     return fg_check_fail(check, FG_ERR_FORMAT, factors, "outer", " x count x inner must be %u channels", channels, 0,
                          0);
 }
@@ -292,8 +282,7 @@ static bool check_concat(fg_check *check, const op_values *v)
 {
     const int32_t axis = v->node->attributes.concat.axis;
     int64_t sum[3] = {0, 0, 0};
-    if (!fg_check_range(check, &v->node->attributes.concat.axis, "axis", axis, 0, 2))
-        return false;
+    if (!fg_check_range(check, &v->node->attributes.concat.axis, "axis", axis, 0, 2)) return false;
     for (uint32_t i = 0; i < v->node->input_count; i++) {
         const fg_value_record *in = &check->graph->values[v->entry[i]];
         const int64_t extents[3] = {in->rows, in->cols, in->channels};
@@ -333,8 +322,7 @@ static bool check_transpose(fg_check *check, const op_values *v)
     const fg_transpose_attributes *t = &v->node->attributes.transpose;
     size_t product = 1;
     uint32_t seen = 0;
-    if (!fg_check_range(check, &t->rank, "rank", t->rank, 1, FG_MAX_RANK))
-        return false;
+    if (!fg_check_range(check, &t->rank, "rank", t->rank, 1, FG_MAX_RANK)) return false;
     const size_t rank = (size_t)t->rank, unused = (FG_MAX_RANK - rank) * sizeof(int32_t);
     for (size_t i = 0; i < rank; i++) {
         if (!fg_check_range(check, &t->dims[i], "dims", t->dims[i], 1, FG_LIMIT_ELEMENTS) ||
@@ -376,8 +364,7 @@ bool fg_check_op(fg_check *check, const fg_node_record *node)
     const fg_graph *graph = check->graph;
     op_values v = {.entry = graph->index + node->first_input, .out = &graph->values[node->output], .node = node};
     for (uint32_t i = 0; i < node->input_count && i < sizeof v.in / sizeof v.in[0]; i++) {
-        if (v.entry[i] != FG_NONE)
-            v.in[i] = &graph->values[v.entry[i]];
+        if (v.entry[i] != FG_NONE) v.in[i] = &graph->values[v.entry[i]];
     }
     return rules[node->op](check, &v);
 }

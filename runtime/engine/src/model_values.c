@@ -15,13 +15,11 @@ static bool check_constant(fg_check *check, const fg_value_record *value, size_t
     if (!fg_align_up(*end, FG_SECTION_ALIGN, &offset) || offset > check->data_bytes)
         return fg_check_fail(check, FG_ERR_FORMAT, &value->data_offset, "data_offset", " would be past the end of DATA",
                              0, 0, 0);
-    if (!fg_check_equal(check, &value->data_offset, "data_offset", value->data_offset, offset))
-        return false;
+    if (!fg_check_equal(check, &value->data_offset, "data_offset", value->data_offset, offset)) return false;
     if (value->data_bytes > check->data_bytes - offset)
         return fg_check_fail(check, FG_ERR_FORMAT, &value->data_bytes, "data_bytes",
                              " is %u, but only %u are left in DATA", value->data_bytes, check->data_bytes - offset, 0);
-    if (!fg_check_zero(check, data + *end, offset - *end, "the gap before its data"))
-        return false;
+    if (!fg_check_zero(check, data + *end, offset - *end, "the gap before its data")) return false;
     *end = offset + (size_t)value->data_bytes;
     return true;
 }
@@ -47,8 +45,7 @@ static bool check_producer(fg_check *check, const fg_value_record *value, uint32
 
 static bool check_dtype(fg_check *check, const fg_value_record *value)
 {
-    if (value->dtype == FG_DTYPE_F32 || (value->dtype == FG_DTYPE_S32 && value->kind == FG_VALUE_CONSTANT))
-        return true;
+    if (value->dtype == FG_DTYPE_F32 || (value->dtype == FG_DTYPE_S32 && value->kind == FG_VALUE_CONSTANT)) return true;
     if (value->dtype == FG_DTYPE_S32)
         return fg_check_fail(check, FG_ERR_FORMAT, &value->dtype, "dtype", " is i32, only constants may be", 0, 0, 0);
     return fg_check_fail(check, FG_ERR_UNSUPPORTED, &value->dtype, "dtype", " %u is not supported for values",
@@ -72,8 +69,7 @@ static bool check_value(fg_check *check, uint32_t index, size_t *data_end)
     if (!fg_product_size(extents, 3, &elements) || elements > FG_LIMIT_ELEMENTS)
         return fg_check_fail(check, FG_ERR_FORMAT, &value->rows, "extents", " %u x %u x %u are too large", value->rows,
                              value->cols, value->channels);
-    if (value->kind == FG_VALUE_CONSTANT)
-        return check_constant(check, value, elements, data_end);
+    if (value->kind == FG_VALUE_CONSTANT) return check_constant(check, value, elements, data_end);
     return check_producer(check, value, index);
 }
 
@@ -81,8 +77,7 @@ bool fg_check_values(fg_check *check)
 {
     size_t data_end = 0;
     for (uint32_t i = 0; i < check->graph->value_count; i++) {
-        if (!check_value(check, i, &data_end))
-            return false;
+        if (!check_value(check, i, &data_end)) return false;
     }
     check->record = NULL;
     return fg_check_equal(check, check->graph->data + data_end, "bytes of DATA", check->data_bytes, data_end);
@@ -184,8 +179,7 @@ static bool check_input(fg_check *check, uint32_t index)
 bool fg_check_inputs(fg_check *check)
 {
     for (uint32_t i = 0; i < check->graph->input_count; i++) {
-        if (!check_input(check, i))
-            return false;
+        if (!check_input(check, i)) return false;
     }
     return true;
 }
@@ -212,8 +206,7 @@ static bool check_output(fg_check *check, uint32_t index)
 bool fg_check_outputs(fg_check *check)
 {
     for (uint32_t i = 0; i < check->graph->output_count; i++) {
-        if (!check_output(check, i))
-            return false;
+        if (!check_output(check, i)) return false;
     }
     return true;
 }

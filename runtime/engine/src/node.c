@@ -1,5 +1,5 @@
-/* node.c: one node of a push: candidates, work list, computation, hold gate, masks. The only path there is: a dense frame
- * is one whose every pixel is a candidate. */
+/* node.c: one node of a push: candidates, work list, computation, hold gate, masks. The only path there is: a dense
+ * frame is one whose every pixel is a candidate. */
 #include <string.h>
 
 #include "state.h"
@@ -11,9 +11,9 @@ typedef struct node_work {
     fg_op_context context;
     size_t out_stride;
     uint32_t full;
-    uint32_t gated;  /* compare by distance; otherwise by bits */
+    uint32_t gated; /* compare by distance; otherwise by bits */
     uint32_t norm, block;
-    float limit;     /* of the distance kernel's result */
+    float limit; /* of the distance kernel's result */
 } node_work;
 
 static uint32_t next_pixels(uint32_t *pixels, uint32_t row, uint32_t cols, uint32_t word_index, uint64_t word)

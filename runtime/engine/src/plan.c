@@ -14,7 +14,8 @@ typedef struct arena {
 static void *take(arena *a, uint64_t count, size_t size)
 {
     size_t bytes, at = a->used, end;
-    if (count > SIZE_MAX || !fg_mul_size((size_t)count, size, &bytes) || !fg_align_up(bytes, FG_MEMORY_ALIGN, &bytes) || !fg_add_size(at, bytes, &end)) {
+    if (count > SIZE_MAX || !fg_mul_size((size_t)count, size, &bytes) || !fg_align_up(bytes, FG_MEMORY_ALIGN, &bytes) ||
+        !fg_add_size(at, bytes, &end)) {
         a->overflow = 1;
         return NULL;
     }
@@ -102,7 +103,8 @@ static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
         fg_op_sizes sizes = fg_node_sizes(graph, node);
         fg_node_state state = {.residue = NULL};
         state.aux = sizes.aux ? take(a, sizes.aux, 1) : NULL;
-        if (node->gate != FG_GATE_NONE) state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
+        if (node->gate != FG_GATE_NONE)
+            state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
         if (layout->nodes) layout->nodes[i] = state;
         zeros = larger(zeros, sizes.zeros);
     }
@@ -143,15 +145,19 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
 static fg_status check_config(const fg_config *config, fg_error *error)
 {
     const char *message = NULL;
-    if (config->struct_bytes != sizeof *config) message = "fg_config was not filled by this library's fg_config_init";
-    else if (!(config->threshold_scale >= 0.0f && config->threshold_scale <= 1e30f)) message = "threshold_scale must be finite and >= 0";
-    else if (config->threads < 1 || config->threads > FG_MAX_THREADS) message = "threads must be 1 to 256";
+    if (config->struct_bytes != sizeof *config)
+        message = "fg_config was not filled by this library's fg_config_init";
+    else if (!(config->threshold_scale >= 0.0f && config->threshold_scale <= 1e30f))
+        message = "threshold_scale must be finite and >= 0";
+    else if (config->threads < 1 || config->threads > FG_MAX_THREADS)
+        message = "threads must be 1 to 256";
     return message ? fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, message) : FG_OK;
 }
 
 static fg_status too_large(fg_error *error)
 {
-    return fg_error_set(error, FG_ERR_MEMORY, FG_NONE, 0, "the network needs more memory than this machine can address");
+    return fg_error_set(error, FG_ERR_MEMORY, FG_NONE, 0,
+                        "the network needs more memory than this machine can address");
 }
 
 /* Lays out both memories; with base pointers NULL only layout's sizes mean anything. */
@@ -182,7 +188,8 @@ void fg_config_init(fg_config *config)
 fg_status fg_plan_memory(const fg_model *model, const fg_config *config, fg_plan *plan, fg_error *error)
 {
     fg_stream layout;
-    if (!model || !config || !plan) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "model, config or plan is NULL");
+    if (!model || !config || !plan)
+        return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "model, config or plan is NULL");
     fg_status status = check_config(config, error);
     if (status != FG_OK) return status;
     const fg_graph *graph = fg_graph_of(model);
@@ -195,11 +202,14 @@ fg_status fg_plan_memory(const fg_model *model, const fg_config *config, fg_plan
 static fg_status check_memory(const fg_memory *memory, const fg_plan *plan, fg_error *error)
 {
     const char *message = NULL;
-    if (!memory || !memory->state || !memory->scratch) message = "state or scratch memory is NULL";
+    if (!memory || !memory->state || !memory->scratch)
+        message = "state or scratch memory is NULL";
     else if ((uintptr_t)memory->state % FG_MEMORY_ALIGN || (uintptr_t)memory->scratch % FG_MEMORY_ALIGN)
         message = "state and scratch memory must be aligned to 64 bytes";
-    else if (memory->state_bytes < plan->state_bytes) message = "state memory is smaller than fg_plan_memory says";
-    else if (memory->scratch_bytes < plan->scratch_bytes) message = "scratch memory is smaller than fg_plan_memory says";
+    else if (memory->state_bytes < plan->state_bytes)
+        message = "state memory is smaller than fg_plan_memory says";
+    else if (memory->scratch_bytes < plan->scratch_bytes)
+        message = "scratch memory is smaller than fg_plan_memory says";
     return message ? fg_error_set(error, FG_ERR_MEMORY, FG_NONE, 0, message) : FG_OK;
 }
 

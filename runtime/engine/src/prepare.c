@@ -6,8 +6,8 @@
 #include "graph.h"
 
 struct fg_prepare {
-    uint32_t frame_height, frame_width; /* the size the tables are for; 0: none yet */
-    uint32_t top, left, height, width;  /* where the frame lies in the network's image */
+    uint32_t frame_height, frame_width;   /* the size the tables are for; 0: none yet */
+    uint32_t top, left, height, width;    /* where the frame lies in the network's image */
     uint32_t *source_left, *source_right; /* per column of the network's image: columns of the frame */
     uint16_t *weight;                     /* of source_right, in 1/2048 */
     uint8_t *held;                        /* rows x cols x channels: what the network has seen */

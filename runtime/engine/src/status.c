@@ -56,8 +56,7 @@ fg_status fg_error_set(fg_error *error, fg_status status, uint32_t node, uint64_
         error->node = node;
         error->offset = offset;
         fg_text_init(&text, error->message, sizeof error->message);
-        while (*message != '\0' && text.used < text.bytes_max - 1)
-            text.text[text.used++] = *message++;
+        while (*message != '\0' && text.used < text.bytes_max - 1) text.text[text.used++] = *message++;
         text.text[text.used] = '\0';
     }
     return status;
@@ -97,8 +96,7 @@ static void append_number(fg_text *text, uint64_t number, bool is_signed)
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    while (count > 0)
-        append(text, digits[--count]);
+    while (count > 0) append(text, digits[--count]);
 }
 
 void fg_text_format(fg_text *text, const char *format, const uint64_t *numbers)

@@ -1,7 +1,8 @@
 /* conv.c: convolution and transposed convolution over listed output pixels.
  *
- * Pixels are gathered by indirection: a tile of output pixels is a list of pointers per kernel tap, so scattered pixels cost the
- * same as a row. Inputs with few channels are copied into a packed tile instead (their taps are too short to loop over). */
+ * Pixels are gathered by indirection: a tile of output pixels is a list of pointers per kernel tap, so scattered pixels
+ * cost the same as a row. Inputs with few channels are copied into a packed tile instead (their taps are too short to
+ * loop over). */
 #include "op.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ static conv_shape shape_of(const fg_graph *graph, const fg_node_record *node)
     return s;
 }
 
-/* Scratch of one compute call: tap pointers, padded bias, packed tile, and a tile of results for transposed convolutions. */
+/* Scratch of one compute call: tap pointers, padded bias, packed tile; results of a transposed convolution's phase. */
 typedef struct conv_scratch {
     const float **pointers;
     float *bias, *packed, *tile;
@@ -69,9 +70,9 @@ static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_
     conv_shape s = shape_of(graph, node);
     const fg_value_record *x = &graph->values[graph->index[node->first_input]];
     const fg_value_record *out = &graph->values[node->output];
-    fg_window window = {(uint32_t)s.a.kernel_h,   (uint32_t)s.a.kernel_w,   (uint32_t)s.a.stride_h,
-                        (uint32_t)s.a.stride_w,   (uint32_t)s.a.dilation_h, (uint32_t)s.a.dilation_w,
-                        (uint32_t)s.a.pad_top,    (uint32_t)s.a.pad_left};
+    fg_window window = {(uint32_t)s.a.kernel_h, (uint32_t)s.a.kernel_w,   (uint32_t)s.a.stride_h,
+                        (uint32_t)s.a.stride_w, (uint32_t)s.a.dilation_h, (uint32_t)s.a.dilation_w,
+                        (uint32_t)s.a.pad_top,  (uint32_t)s.a.pad_left};
     if (!s.depthwise) sizes->out_stride = (uint64_t)(s.groups - 1) * s.group_out + (uint64_t)s.panels * FG_PANEL;
     sizes->zeros = x->channels;
     sizes->thread = lay_out(&s, sizes->out_stride, NULL, NULL);
@@ -103,7 +104,8 @@ static void point_at_taps(const conv_shape *s, const fg_value_state *x, const fl
         const float *base = x->data + (inside ? (size_t)in_row : 0) * x->cols * x->channels;
         for (int32_t kx = 0; kx < s->a.kernel_w; kx++, pointers += tap_stride) {
             int64_t in_col = left + (int64_t)kx * s->a.dilation_w;
-            *pointers = inside && in_col >= 0 && in_col < (int64_t)x->cols ? base + (size_t)in_col * x->channels : zeros;
+            *pointers =
+                inside && in_col >= 0 && in_col < (int64_t)x->cols ? base + (size_t)in_col * x->channels : zeros;
         }
     }
 }
@@ -119,9 +121,9 @@ static void pack_tile(const float *const *pointers, size_t rows, size_t taps, si
     }
 }
 
-/* One tile of rows pixels, all groups, from tap pointers (taps x rows). zeros needs no group offset but takes one harmlessly. */
-static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows, size_t taps,
-                     const float *weights, float *out, size_t out_stride, const conv_scratch *scratch)
+/* One tile of rows pixels, all groups, from tap pointers (taps x rows). zeros takes a group offset harmlessly. */
+static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows,
+                     size_t taps, const float *weights, float *out, size_t out_stride, const conv_scratch *scratch)
 {
     const float *bias = fg_op_optional(context, CONV_BIAS);
     size_t group_weights = (size_t)s->panels * taps * s->group_in * FG_PANEL;
@@ -213,7 +215,7 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
 
 const fg_op_entry fg_op_conv2d = {conv_sizes, NULL, conv_footprint, NULL, conv_compute};
 
-/* ---- transposed convolution: output pixels with equal row and column modulo the stride (a phase) share their taps ---- */
+/* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
 
 static uint32_t axis_taps(uint32_t phase, int32_t pad, int32_t kernel, int32_t dilation, int32_t stride)
 {
@@ -280,7 +282,8 @@ static void compute_phase(const fg_op_context *context, const conv_shape *s, uin
     for (uint32_t i = 0; i <= count; i++) {
         if (i < count) {
             uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
-            if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col) slots[rows++] = i;
+            if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col)
+                slots[rows++] = i;
         }
         if (!rows || (rows < tile && i < count)) continue;
         for (size_t r = 0; r < rows; r++) {
@@ -294,7 +297,8 @@ static void compute_phase(const fg_op_context *context, const conv_shape *s, uin
             run_tile(context, s, scratch->pointers, rows, taps, weights, scratch->tile, out_stride, scratch);
         }
         for (size_t r = 0; r < rows; r++) {
-            memcpy(out + slots[r] * out_stride, scratch->tile + r * out_stride, context->output->channels * sizeof *out);
+            memcpy(out + slots[r] * out_stride, scratch->tile + r * out_stride,
+                   context->output->channels * sizeof *out);
         }
         rows = 0;
     }

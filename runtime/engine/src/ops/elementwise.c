@@ -36,7 +36,8 @@ static uint32_t run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
 }
 
 /* Pixels one kernel call may take: a run where neither operand broadcasts and results are packed, else one. */
-static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint32_t i, uint32_t count, size_t out_stride)
+static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint32_t i, uint32_t count,
+                     size_t out_stride)
 {
     if (out_stride != context->output->channels) return 1;
     for (uint32_t k = 0; k < context->node->input_count; k++) {

@@ -187,7 +187,8 @@ static void resize_compute(const fg_op_context *context, const uint32_t *pixels,
             const float *base = x->data + (size_t)rows[t] * x->cols * channels;
             for (size_t u = 0; u < col_taps; u++) across[u] = base + (size_t)cols[u] * channels;
             down[t] = blended + t * channels;
-            context->kernels->blend_f32(across, col_weights + col * col_taps, col_taps, blended + t * channels, channels);
+            context->kernels->blend_f32(across, col_weights + col * col_taps, col_taps, blended + t * channels,
+                                        channels);
         }
         context->kernels->blend_f32(down, row_weights + row * row_taps, row_taps, out, channels);
     }

@@ -27,8 +27,8 @@ typedef struct fg_op_context {
     uint32_t full;      /* every pixel is computed in this push, whatever the inputs' masks say */
 } fg_op_context;
 
-/* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also on
- * 32-bit machines, where plan.c then refuses it. */
+/* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also
+ * on 32-bit machines, where plan.c then refuses it. */
 typedef struct fg_op_sizes {
     uint64_t aux;        /* per stream */
     uint64_t thread;     /* scratch of one compute call */
@@ -47,8 +47,8 @@ typedef struct fg_op_entry {
     /* before: once per push that computes anything, ahead of compute. May be NULL. */
     void (*before)(const fg_op_context *context);
     /* compute: writes pixel pixels[i] (row * cols + col) to out + i * out_stride. Called by several threads at once. */
-    void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
-                    size_t out_stride, void *scratch);
+    void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride,
+                    void *scratch);
 } fg_op_entry;
 
 /* The entry of an opcode that model.c has accepted. */

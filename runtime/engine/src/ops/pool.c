@@ -26,7 +26,7 @@ static void pool_footprint(const fg_op_context *context, uint64_t *candidates, u
     fg_mask_window(&window, x->mask, x->rows, x->cols, candidates, out->rows, out->cols, scratch);
 }
 
-/* Window elements of one axis: those inside the input are first .. last - 1, padded counts those inside its padding too. */
+/* Window elements of one axis: first .. last - 1 are inside the input, padded counts those in its padding too. */
 typedef struct axis_window {
     int64_t start;
     int32_t first, last, padded;

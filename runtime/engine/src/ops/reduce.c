@@ -1,7 +1,7 @@
 /* reduce.c: reductions over pixels (global pooling) and over channels, softmax.
  *
- * Reductions over cols keep one partial result per input row; only rows that changed are reduced again and the rows are then
- * combined in fixed order, so the cost follows change and the result is that of a dense frame bit for bit. */
+ * Reductions over cols keep one partial result per input row; only rows that changed are reduced again and the rows are
+ * then combined in fixed order, so the cost follows change and the result is that of a dense frame bit for bit. */
 #include "op.h"
 
 #include <string.h>
