@@ -362,9 +362,9 @@ class HoldGate:
 class Value:
     """A tensor. ``data`` holds constants: f32 or int32 of shape (rows, cols, channels).
 
-    Weights of convolutions are kept in their natural 4-D shape (kernel_h, kernel_w, C_in/groups, C_out); only the file packs
-    them. ``shape``, ``pixel_axes`` tell how the source model saw the value: its stored order is the pixel axes, then
-    the remaining source axes in order. ``source_dtype`` is a NumPy dtype name.
+    Weights of convolutions are kept in their natural 4-D shape (kernel_h, kernel_w, C_in/groups, C_out); only the file
+    packs them. ``shape``, ``pixel_axes`` tell how the source model saw the value: its stored order is the pixel axes,
+    then the remaining source axes in order. ``source_dtype`` is a NumPy dtype name.
     """
 
     name: str
@@ -407,7 +407,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a uint8 camera frame becomes the network's input, in this order: resize, gate, channel order, mean and scale."""
+    """How a uint8 camera frame becomes the network's input, in this order: resize, gate, channel order, mean, scale."""
 
     resize: Resize = Resize.NONE
     align: Align = Align.TOP_LEFT

@@ -1,7 +1,7 @@
 """Real networks and real footage for tests and reports: a folder named by FRAMEGATE_ASSETS, with models/ and videos/.
 
-The project does not ship them; docs/networks.md says what they are and where they come from. Without the folder the tests
-that need it are skipped.
+The project does not ship them; docs/networks.md says what they are and where they come from. Without the folder the
+tests that need it are skipped.
 """
 
 from __future__ import annotations

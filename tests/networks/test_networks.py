@@ -36,7 +36,11 @@ def test_outputs_equal_onnx_runtime(name: str, tmp_path: Path) -> None:
     for frame in assets.clip("vtest", 10) + assets.clip("webcam", 10):
         x = assets.network_input(network, frame)
         want = dict(
-            zip([o.name for o in session.get_outputs()], session.run(None, {session.get_inputs()[0].name: x}), strict=True)
+            zip(
+                [o.name for o in session.get_outputs()],
+                session.run(None, {session.get_inputs()[0].name: x}),
+                strict=True,
+            )
         )
         pushed = np.ascontiguousarray(x[0].transpose(1, 2, 0))
         ours, gated = dense.push(pushed), exact.push(pushed)
