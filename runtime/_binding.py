@@ -32,7 +32,7 @@ except ImportError as error:
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
 BEST_ISA, SCALAR_ISA = 0xFFFFFFFF, 0
-STATS = ("frames", "macs_dense", "macs", "macs_total", "pixels", "computed", "changed", "refreshes")
+STATS = ("frames", "macs_dense", "macs", "macs_total", "pixels", "computed", "changed", "refreshes", "nanoseconds")
 
 
 def available() -> bool:
@@ -121,7 +121,15 @@ class EngineStream:
     """
 
     def __init__(
-        self, model: EngineModel, *, gating: bool, threshold_scale: float, refresh: int, threads: int, isa_mask: int
+        self,
+        model: EngineModel,
+        *,
+        gating: bool,
+        threshold_scale: float,
+        refresh: int,
+        threads: int,
+        isa_mask: int,
+        profile: bool,
     ) -> None:
         self.model = model
         config = ffi.new("fg_config *")
@@ -131,6 +139,8 @@ class EngineStream:
         config.refresh_interval = refresh
         config.threshold_scale = threshold_scale
         config.threads = threads
+        if profile:
+            config.clock = ffi.addressof(lib, "fg_clock_monotonic")
         pool = _pools.get(threads) if threads > 1 else ffi.NULL
         if pool != ffi.NULL:
             config.parallel_for = ffi.addressof(lib, "fg_pool_run")

@@ -50,6 +50,7 @@ class Stats:
         computed: output pixels that the last push computed.
         changed: those of them that were written, because their gate fired or a bit differed.
         refreshes: pushes that undid what gates had held back.
+        nanoseconds: time of the last push, 0 unless the stream was made with ``profile=True``.
     """
 
     frames: int
@@ -60,6 +61,7 @@ class Stats:
     computed: int
     changed: int
     refreshes: int
+    nanoseconds: int
 
     @property
     def skipped(self) -> float:
@@ -111,6 +113,7 @@ class Stream:
         refresh: undo what gates held back every so many pushes; 0 is never.
         backend: "engine", or "numpy" for the executable specification (slow).
         isa: "best", or "ref" for the scalar kernels. Results do not depend on it.
+        profile: time every node; ``stats(node).nanoseconds`` tells.
 
     Raises:
         ArgumentError: an option is out of range.
@@ -128,6 +131,7 @@ class Stream:
         refresh: int = 16,
         backend: Literal["engine", "numpy"] = "engine",
         isa: Literal["best", "ref"] = "best",
+        profile: bool = False,
     ) -> None:
         _check_options(threads, threshold_scale, refresh, backend, isa)
         self.model = model if isinstance(model, Model) else Model.load(model)
@@ -153,6 +157,7 @@ class Stream:
                 refresh=refresh,
                 threads=threads,
                 isa_mask=isa_mask,
+                profile=profile,
             )
             self._impl = engine
             self.isa = _binding.isa_name(isa_mask)

@@ -145,6 +145,7 @@ class ReferenceStream:
             "computed": sum(state.computed for state in states),
             "changed": sum(state.changed for state in states),
             "refreshes": self._refreshes,
+            "nanoseconds": 0,
         }
 
     @property

@@ -76,9 +76,9 @@ typedef struct fg_output_info {
     const char *name;
     fg_dtype dtype;
     uint32_t rank;
-    uint32_t shape[8];       /* the source model's own */
+    uint32_t shape[8];        /* the source model's own */
     uint64_t stride_bytes[8]; /* of the tensor fg_stream_output returns */
-    uint32_t rows, cols;     /* extents of its changed mask */
+    uint32_t rows, cols;      /* extents of its changed mask */
 } fg_output_info;
 
 typedef struct fg_node_info {
@@ -93,6 +93,7 @@ typedef struct fg_node_info {
  * is below fg_config.threads and no two items running at once share it. */
 typedef void (*fg_task)(void *context, uint32_t item, uint32_t thread);
 typedef void (*fg_parallel_for)(void *pool, fg_task function, void *context, uint32_t count);
+typedef uint64_t (*fg_clock)(void); /* nanoseconds from any start */
 
 typedef struct fg_config {
     uint32_t struct_bytes;        /* set by fg_config_init: lets the struct grow */
@@ -103,6 +104,7 @@ typedef struct fg_config {
     uint32_t threads;             /* scratch memory for this many */
     fg_parallel_for parallel_for; /* NULL: a plain loop */
     void *pool;                   /* handed to parallel_for */
+    fg_clock clock;               /* times every node for fg_stats; NULL: none does. No result depends on it */
 } fg_config;
 
 typedef struct fg_plan {
@@ -139,6 +141,7 @@ typedef struct fg_stats {
     uint64_t computed;   /* output pixels computed by the last push */
     uint64_t changed;    /* of them written, because their gate fired or a bit differed */
     uint64_t refreshes;  /* pushes that undid what gates had held back */
+    uint64_t nanoseconds; /* of the last push, where the stream has a clock; a node's, or all nodes' and inputs' */
 } fg_stats;
 
 /* library */
@@ -174,9 +177,10 @@ fg_status fg_stream_input_mask(const fg_stream *stream, uint32_t input, uint8_t 
 fg_status fg_stream_node_mask(const fg_stream *stream, uint32_t node, uint8_t *mask, size_t mask_bytes);
 fg_status fg_stream_output_mask(const fg_stream *stream, uint32_t output, uint8_t *mask, size_t mask_bytes);
 
-/* a small thread pool for hosted systems (src/threads/, not part of the heap-free core) */
+/* for hosted systems (src/threads/, not part of the heap-free core): a clock and a small thread pool */
+uint64_t fg_clock_monotonic(void); /* an fg_clock */
 typedef struct fg_pool fg_pool;
-fg_pool *fg_pool_create(uint32_t threads); /* NULL where threads cannot be had */
+fg_pool *fg_pool_create(uint32_t threads);                                     /* NULL where threads cannot be had */
 void fg_pool_run(void *pool, fg_task function, void *context, uint32_t count); /* an fg_parallel_for */
 void fg_pool_destroy(fg_pool *pool);
 /* cdef: end */

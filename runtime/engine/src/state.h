@@ -11,11 +11,12 @@ typedef struct fg_node_state {
     uint64_t *residue; /* pixels recomputed but held back since the last refresh; NULL where nothing can be held back */
     void *aux;
     uint32_t residue_any;
-    uint32_t stale;  /* changed since std was measured */
-    float std;       /* measured; 0: not yet */
-    uint64_t pixel_macs; /* of one pixel, where all cost alike */
+    uint32_t stale;                   /* changed since std was measured */
+    float std;                        /* measured; 0: not yet */
+    uint64_t pixel_macs;              /* of one pixel, where all cost alike */
     uint64_t macs, computed, changed; /* of the last push */
     uint64_t macs_total;
+    uint64_t nanoseconds; /* of the last push */
 } fg_node_state;
 
 struct fg_stream {
@@ -25,20 +26,21 @@ struct fg_stream {
     fg_kernels kernels;
     fg_value_state *values;
     fg_node_state *nodes;
-    fg_prepare **prepares;   /* per input, NULL where the frame is the input itself */
-    uint8_t **output_data;   /* per output that is not f32: the converted numbers; else NULL */
+    fg_prepare **prepares; /* per input, NULL where the frame is the input itself */
+    uint8_t **output_data; /* per output that is not f32: the converted numbers; else NULL */
     const float *zeros;
     uint64_t frames, refreshes, macs_dense, pixels_dense;
-    uint32_t started;        /* a first push has filled every value */
-    uint32_t since_refresh;  /* pushes since the last push after which nothing was held back */
-    uint32_t refreshing;     /* this push is a refresh */
+    uint64_t nanoseconds; /* of the last push */
+    uint32_t started;       /* a first push has filled every value */
+    uint32_t since_refresh; /* pushes since the last push after which nothing was held back */
+    uint32_t refreshing;    /* this push is a refresh */
     /* scratch */
-    uint64_t *candidates;    /* one mask, and behind it what footprints ask for */
+    uint64_t *candidates; /* one mask, and behind it what footprints ask for */
     uint64_t *footprint;
-    uint32_t *pixels;        /* the work list */
-    uint32_t *chunks;        /* where each work item starts in pixels, and the end */
-    uint8_t *flags;          /* per listed pixel: fg_pixel_flag */
-    uint8_t *thread_scratch; /* threads x thread_bytes */
+    uint32_t *pixels;                /* the work list */
+    uint32_t *chunks;                /* where each work item starts in pixels, and the end */
+    uint8_t *flags;                  /* per listed pixel: fg_pixel_flag */
+    uint8_t *thread_scratch;         /* threads x thread_bytes */
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };
 

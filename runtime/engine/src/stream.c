@@ -14,7 +14,10 @@ static void convert_output(const fg_output_record *output, const fg_value_state 
             int32_t n = x != x ? 0 : x >= 2147483648.0f ? INT32_MAX : x <= -2147483648.0f ? INT32_MIN : (int32_t)x;
             memcpy(data + i * sizeof n, &n, sizeof n);
         } else {
-            int64_t n = x != x ? 0 : x >= 9223372036854775808.0f ? INT64_MAX : x <= -9223372036854775808.0f ? INT64_MIN : (int64_t)x;
+            int64_t n = x != x                         ? 0
+                        : x >= 9223372036854775808.0f  ? INT64_MAX
+                        : x <= -9223372036854775808.0f ? INT64_MIN
+                                                       : (int64_t)x;
             memcpy(data + i * sizeof n, &n, sizeof n);
         }
     }
@@ -25,8 +28,11 @@ static void convert_output(const fg_output_record *output, const fg_value_state 
 static uint32_t refresh_due(const fg_stream *stream)
 {
     const fg_config *config = &stream->config;
-    return config->gating && stream->started && config->refresh_interval && stream->since_refresh >= config->refresh_interval;
+    return config->gating && stream->started && config->refresh_interval &&
+           stream->since_refresh >= config->refresh_interval;
 }
+
+static uint64_t now(const fg_stream *stream) { return stream->config.clock ? stream->config.clock() : 0; }
 
 fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t count, fg_error *error)
 {
@@ -42,8 +48,16 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     uint32_t full = !stream->started || !stream->config.gating;
     stream->refreshing = refresh_due(stream);
     float scale = stream->refreshing ? 0.0f : stream->config.threshold_scale;
+    uint64_t start = now(stream);
     for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
-    for (uint32_t i = 0; i < graph->node_count; i++) fg_node_run(stream, i, full);
+    uint64_t before = now(stream);
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        fg_node_run(stream, i, full);
+        uint64_t after = now(stream);
+        stream->nodes[i].nanoseconds = after - before;
+        before = after;
+    }
+    stream->nanoseconds = before - start;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_value_state *value = &stream->values[graph->outputs[i].value];
         if (stream->output_data[i] && (value->changed || !stream->started)) {
@@ -102,9 +116,11 @@ fg_status fg_stream_stats(const fg_stream *stream, uint32_t node, fg_stats *stat
     stats->refreshes = stream->refreshes;
     if (node != FG_NONE) {
         add_node_stats(stream, node, stats);
+        stats->nanoseconds = stream->nodes[node].nanoseconds;
         stats->macs_dense = fg_graph_node_macs(&stream->graph, &stream->graph.nodes[node]);
         return FG_OK;
     }
+    stats->nanoseconds = stream->nanoseconds;
     stats->macs_dense = stream->macs_dense;
     for (uint32_t i = 0; i < stream->graph.node_count; i++) add_node_stats(stream, i, stats);
     return FG_OK;
