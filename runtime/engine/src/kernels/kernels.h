@@ -13,8 +13,12 @@
 
 #define FG_GEMM_MAX_ROWS 16
 
-/* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j], by
- * fmaf in ascending t, k, starting from the bias (0 where bias is NULL). r < rows <= fg_kernels.gemm_rows. */
+/* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j].
+ * r < rows <= fg_kernels.gemm_rows. The products, numbered t * depth + k, are summed in blocks of FG_GEMM_BLOCK, each by
+ * fmaf in ascending order, the first from the bias (0 where bias is NULL), the others from 0; the blocks' sums are then
+ * added in order. Long sums so lose less to rounding than one chain would. */
+enum { FG_GEMM_BLOCK = 128 };
+
 typedef struct fg_gemm_f32_args {
     const float *const *a; /* taps x rows_stride pointers, each to depth numbers */
     size_t rows, rows_stride;

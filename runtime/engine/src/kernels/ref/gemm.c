@@ -2,22 +2,31 @@
 #include "../fused.h"
 #include "ref.h"
 
+/* One row's sums of one panel, block by block. */
+static void panel_row(const fg_gemm_f32_args *args, const float *weights, const float *bias, size_t row, float *out)
+{
+    const size_t total = args->taps * args->depth;
+    float sum[FG_PANEL] = {0};
+    if (bias) memcpy(sum, bias, sizeof sum);
+    memset(out, 0, sizeof sum);
+    for (size_t i = 0; i < total; i++, weights += FG_PANEL) {
+        const float x = args->a[i / args->depth * args->rows_stride + row][i % args->depth];
+        if (i % FG_GEMM_BLOCK == 0 && i > 0) {
+            for (size_t j = 0; j < FG_PANEL; j++) out[j] = i == FG_GEMM_BLOCK ? sum[j] : out[j] + sum[j];
+            memset(sum, 0, sizeof sum);
+        }
+        for (size_t j = 0; j < FG_PANEL; j++) sum[j] = fg_fused(x, weights[j], sum[j]);
+    }
+    for (size_t j = 0; j < FG_PANEL; j++) out[j] = total <= FG_GEMM_BLOCK ? sum[j] : out[j] + sum[j];
+}
+
 void fg_gemm_f32_ref(const fg_gemm_f32_args *args)
 {
     const size_t panel_floats = args->taps * args->depth * FG_PANEL;
     for (size_t p = 0; p < args->panel_count; p++) {
-        const float *panel = args->panels + p * panel_floats;
-        for (size_t r = 0; r < args->rows; r++) {
-            float sum[FG_PANEL] = {0};
-            if (args->bias) memcpy(sum, args->bias + p * FG_PANEL, sizeof sum);
-            const float *weights = panel;
-            for (size_t t = 0; t < args->taps; t++) {
-                const float *x = args->a[t * args->rows_stride + r];
-                for (size_t k = 0; k < args->depth; k++, weights += FG_PANEL)
-                    for (size_t j = 0; j < FG_PANEL; j++) sum[j] = fg_fused(x[k], weights[j], sum[j]);
-            }
-            memcpy(args->out + r * args->out_stride + p * FG_PANEL, sum, sizeof sum);
-        }
+        const float *bias = args->bias ? args->bias + p * FG_PANEL : NULL;
+        for (size_t r = 0; r < args->rows; r++)
+            panel_row(args, args->panels + p * panel_floats, bias, r, args->out + r * args->out_stride + p * FG_PANEL);
     }
 }
 
