@@ -173,17 +173,12 @@ static double truth_reduce(uint32_t kind, const float *x, size_t count, size_t i
             best = value, index = i;
     }
     switch (kind) {
-    case FG_REDUCE_MEAN:
-        return sum / (double)count;
-    case FG_REDUCE_SUM:
-        return sum;
-    case FG_REDUCE_PRODUCT:
-        return product;
+    case FG_REDUCE_MEAN: return sum / (double)count;
+    case FG_REDUCE_SUM: return sum;
+    case FG_REDUCE_PRODUCT: return product;
     case FG_REDUCE_MAX:
-    case FG_REDUCE_MIN:
-        return best;
-    default:
-        return (double)index;
+    case FG_REDUCE_MIN: return best;
+    default: return (double)index;
     }
 }
 

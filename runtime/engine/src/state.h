@@ -30,7 +30,7 @@ struct fg_stream {
     uint8_t **output_data; /* per output that is not f32: the converted numbers; else NULL */
     const float *zeros;
     uint64_t frames, refreshes, macs_dense, pixels_dense;
-    uint64_t nanoseconds; /* of the last push */
+    uint64_t nanoseconds;   /* of the last push */
     uint32_t started;       /* a first push has filled every value */
     uint32_t since_refresh; /* pushes since the last push after which nothing was held back */
     uint32_t refreshing;    /* this push is a refresh */
