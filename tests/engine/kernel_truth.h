@@ -59,7 +59,11 @@ static double activation_tolerance(uint32_t kind, double x, double *size)
     /* clang-format off */
     switch (kind) {
     case FG_ACT_GELU:
-    case FG_ACT_GELU_TANH: *size = 1e-2 * fabs(x); return 8;
+        *size = 1e-2 * fabs(x);
+        return 8;
+    case FG_ACT_GELU_TANH: /* three roundings of the sigmoid's argument count |u| <= 4 times each down to 1e-2 |x| */
+        *size = 1e-2 * fabs(x);
+        return 12;
     case FG_ACT_HARD_SIGMOID:
     case FG_ACT_HARD_SWISH:
     case FG_ACT_AFFINE: *size = fabs(x) + 1; return 4;

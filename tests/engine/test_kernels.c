@@ -140,21 +140,22 @@ static void check_gemm_f32(context *c)
 
 static void truth_gemm_f32(context *c)
 {
-    /* one chain of fmaf: the twin's form without libm must round as libm does */
+    /* a chain of two: the twin's fused multiply-add without libm must round as libm's does */
     for (unsigned round = 0; round < 20000; round++) {
-        float weights[16], x[3], bias[16], out[16];
+        float weights[32], x[2], bias[16], out[16];
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        for (size_t j = 0; j < 16; j++)
-            weights[j] = random_value(&c->random, kind), bias[j] = random_value(&c->random, kind);
-        x[0] = random_value(&c->random, kind);
-        if (round % 5 == 0) bias[3] = -x[0] * weights[3]; /* all that is left is what the product lost */
+        for (size_t j = 0; j < 32; j++) weights[j] = random_value(&c->random, kind);
+        for (size_t j = 0; j < 16; j++) bias[j] = random_value(&c->random, kind);
+        for (size_t k = 0; k < 2; k++) x[k] = random_value(&c->random, kind);
+        if (round % 5 == 0) x[1] = -x[0], weights[16 + 3] = weights[3]; /* all that is left is what the product lost */
         const float *a[1] = {x};
-        const fg_gemm_f32_args args = {a, 1, 1, 1, 1, weights, 1, bias, out, 16};
+        const fg_gemm_f32_args args = {a, 1, 1, 1, 2, weights, 1, bias, out, 16};
         c->ref.gemm_f32(&args);
         for (size_t j = 0; j < 16; j++) {
-            const float expected = fmaf(x[0], weights[j], bias[j]);
-            CHECK(&c->count, same_float(&out[j], &expected), "fused %a * %a + %a: %a, not %a", (double)x[0],
-                  (double)weights[j], (double)bias[j], (double)out[j], (double)expected);
+            const float expected = fmaf(x[1], weights[16 + j], fmaf(x[0], weights[j], 0.0f)) + bias[j];
+            CHECK(&c->count, same_float(&out[j], &expected), "fused %a * %a + %a * %a + %a: %a, not %a", (double)x[0],
+                  (double)weights[j], (double)x[1], (double)weights[16 + j], (double)bias[j], (double)out[j],
+                  (double)expected);
         }
     }
 }
@@ -224,7 +225,7 @@ static void truth_depthwise_f32(context *c)
     const fg_depthwise_f32_args args = {pointers, 1, 2, 3, weights, bias, out, 3};
     c->ref.depthwise_f32(&args);
     for (size_t j = 0; j < 3; j++) {
-        const float expected = fmaf(x[3 + j], weights[3 + j], fmaf(x[j], weights[j], bias[j]));
+        const float expected = fmaf(x[3 + j], weights[3 + j], x[j] * weights[j]) + bias[j];
         CHECK(&c->count, same_float(&out[j], &expected), "depthwise_f32: channel %zu", j);
     }
 }

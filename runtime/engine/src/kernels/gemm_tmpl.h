@@ -7,7 +7,7 @@
 
 /* rows x columns vectors of results, from float offset of panel on. rows and columns are constants at every call, so that
  * all sums stay in registers. The sum over taps * depth is cut into blocks of FG_GEMM_BLOCK (kernels.h): a block's sums
- * are added to what the blocks before it have left in out. */
+ * are added to what the blocks before it have left in out; the bias comes last. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, const size_t rows, const size_t columns)
 {
     const size_t per_panel = FG_PANEL / VECTOR, total = args->taps * args->depth, panel_floats = total * FG_PANEL;
@@ -19,9 +19,8 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
         vec sum[MAX_ROWS][MAX_COLUMNS];
         UNROLL
         for (size_t v = 0; v < columns; v++) {
-            const vec start = bias && done == 0 ? vec_load(bias + v * VECTOR) : vec_zero();
             UNROLL
-            for (size_t r = 0; r < rows; r++) sum[r][v] = start;
+            for (size_t r = 0; r < rows; r++) sum[r][v] = vec_zero();
         }
         const size_t first = done, end = fg_at_most(done + FG_GEMM_BLOCK, total);
         while (done < end) {
@@ -51,7 +50,9 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
             UNROLL
             for (size_t v = 0; v < columns; v++) {
                 float *at = out + r * args->out_stride + v * VECTOR;
-                vec_store(at, first == 0 ? sum[r][v] : vec_add(vec_load(at), sum[r][v]));
+                vec result = first == 0 ? sum[r][v] : vec_add(vec_load(at), sum[r][v]);
+                if (bias && done == total) result = vec_add(result, vec_load(bias + v * VECTOR));
+                vec_store(at, result);
             }
         }
     } while (done < total);

@@ -15,8 +15,8 @@
 
 /* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j].
  * r < rows <= fg_kernels.gemm_rows. The products, numbered t * depth + k, are summed in blocks of FG_GEMM_BLOCK, each by
- * fmaf in ascending order, the first from the bias (0 where bias is NULL), the others from 0; the blocks' sums are then
- * added in order. Long sums so lose less to rounding than one chain would. */
+ * fmaf in ascending order from 0; the blocks' sums are added in order, and the bias (unless NULL) last: so long sums and
+ * large biases lose less to rounding than in one chain. */
 enum { FG_GEMM_BLOCK = 128 };
 
 typedef struct fg_gemm_f32_args {
@@ -30,8 +30,7 @@ typedef struct fg_gemm_f32_args {
     size_t out_stride; /* numbers between rows, >= panel_count * 16 */
 } fg_gemm_f32_args;
 
-/* out[i][c] = bias[c] + sum over t of x[i * taps + t][c] * weights[t][c], by fmaf in ascending t, starting from the
- * bias. */
+/* out[i][c] = (sum over t of x[i * taps + t][c] * weights[t][c], by fmaf in ascending t from 0) + bias[c]. */
 typedef struct fg_depthwise_f32_args {
     const float *const *x; /* pixels x taps pointers, each to channels numbers */
     size_t pixels, taps, channels;

@@ -20,9 +20,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
     __m256 sum[PIXELS][2];
     UNROLL
     for (size_t v = 0; v < vectors; v++) {
-        const __m256 start = args->bias ? _mm256_loadu_ps(args->bias + c + v * VECTOR) : _mm256_setzero_ps();
         UNROLL
-        for (size_t p = 0; p < pixels; p++) sum[p][v] = start;
+        for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm256_setzero_ps();
     }
     for (size_t t = 0; t < args->taps; t++, weights += args->channels) {
         UNROLL
@@ -31,6 +30,13 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
             UNROLL
             for (size_t p = 0; p < pixels; p++)
                 sum[p][v] = _mm256_fmadd_ps(_mm256_loadu_ps(x[p * args->taps + t] + c + v * VECTOR), w, sum[p][v]);
+        }
+    }
+    if (args->bias) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            UNROLL
+            for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm256_add_ps(sum[p][v], _mm256_loadu_ps(args->bias + c + v * VECTOR));
         }
     }
     UNROLL
@@ -47,10 +53,11 @@ static void tail(const fg_depthwise_f32_args *args, size_t i, size_t c)
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(args->channels - c)), lane);
     const float *const *x = args->x + i * args->taps;
-    __m256 sum = args->bias ? _mm256_maskload_ps(args->bias + c, mask) : _mm256_setzero_ps();
+    __m256 sum = _mm256_setzero_ps();
     for (size_t t = 0; t < args->taps; t++)
         sum = _mm256_fmadd_ps(_mm256_maskload_ps(x[t] + c, mask),
                               _mm256_maskload_ps(args->weights + t * args->channels + c, mask), sum);
+    if (args->bias) sum = _mm256_add_ps(sum, _mm256_maskload_ps(args->bias + c, mask));
     _mm256_maskstore_ps(args->out + i * args->out_stride + c, mask, sum);
 }
 

@@ -22,10 +22,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
     __m512 sum[PIXELS][2];
     UNROLL
     for (size_t v = 0; v < vectors; v++) {
-        const __m512 start =
-            args->bias ? _mm512_maskz_loadu_ps(mask, args->bias + c + v * VECTOR) : _mm512_setzero_ps();
         UNROLL
-        for (size_t p = 0; p < pixels; p++) sum[p][v] = start;
+        for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm512_setzero_ps();
     }
     for (size_t t = 0; t < args->taps; t++, weights += args->channels) {
         UNROLL
@@ -35,6 +33,13 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
             for (size_t p = 0; p < pixels; p++)
                 sum[p][v] =
                     _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x[p * args->taps + t] + c + v * VECTOR), w, sum[p][v]);
+        }
+    }
+    if (args->bias) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            UNROLL
+            for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm512_add_ps(sum[p][v], _mm512_maskz_loadu_ps(mask, args->bias + c + v * VECTOR));
         }
     }
     UNROLL

@@ -21,9 +21,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
     float32x4_t sum[PIXELS][2];
     UNROLL
     for (size_t v = 0; v < vectors; v++) {
-        const float32x4_t start = args->bias ? vld1q_f32(args->bias + c + v * VECTOR) : vdupq_n_f32(0.0f);
         UNROLL
-        for (size_t p = 0; p < pixels; p++) sum[p][v] = start;
+        for (size_t p = 0; p < pixels; p++) sum[p][v] = vdupq_n_f32(0.0f);
     }
     for (size_t t = 0; t < args->taps; t++, weights += args->channels) {
         UNROLL
@@ -32,6 +31,13 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
             UNROLL
             for (size_t p = 0; p < pixels; p++)
                 sum[p][v] = vfmaq_f32(sum[p][v], vld1q_f32(x[p * args->taps + t] + c + v * VECTOR), w);
+        }
+    }
+    if (args->bias) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            UNROLL
+            for (size_t p = 0; p < pixels; p++) sum[p][v] = vaddq_f32(sum[p][v], vld1q_f32(args->bias + c + v * VECTOR));
         }
     }
     UNROLL
@@ -55,9 +61,10 @@ static void tail(const fg_depthwise_f32_args *args, size_t i, size_t c)
 {
     const size_t count = args->channels - c;
     const float *const *x = args->x + i * args->taps;
-    float32x4_t sum = args->bias ? load_part(args->bias + c, count) : vdupq_n_f32(0.0f);
+    float32x4_t sum = vdupq_n_f32(0.0f);
     for (size_t t = 0; t < args->taps; t++)
         sum = vfmaq_f32(sum, load_part(x[t] + c, count), load_part(args->weights + t * args->channels + c, count));
+    if (args->bias) sum = vaddq_f32(sum, load_part(args->bias + c, count));
     float part[VECTOR];
     vst1q_f32(part, sum);
     memcpy(args->out + i * args->out_stride + c, part, count * sizeof *part);

@@ -7,8 +7,6 @@ static void panel_row(const fg_gemm_f32_args *args, const float *weights, const 
 {
     const size_t total = args->taps * args->depth;
     float sum[FG_PANEL] = {0};
-    if (bias) memcpy(sum, bias, sizeof sum);
-    memset(out, 0, sizeof sum);
     for (size_t i = 0; i < total; i++, weights += FG_PANEL) {
         const float x = args->a[i / args->depth * args->rows_stride + row][i % args->depth];
         if (i % FG_GEMM_BLOCK == 0 && i > 0) {
@@ -17,7 +15,10 @@ static void panel_row(const fg_gemm_f32_args *args, const float *weights, const 
         }
         for (size_t j = 0; j < FG_PANEL; j++) sum[j] = fg_fused(x, weights[j], sum[j]);
     }
-    for (size_t j = 0; j < FG_PANEL; j++) out[j] = total <= FG_GEMM_BLOCK ? sum[j] : out[j] + sum[j];
+    for (size_t j = 0; j < FG_PANEL; j++) {
+        out[j] = total <= FG_GEMM_BLOCK ? sum[j] : out[j] + sum[j];
+        if (bias) out[j] += bias[j];
+    }
 }
 
 void fg_gemm_f32_ref(const fg_gemm_f32_args *args)
@@ -36,9 +37,9 @@ void fg_depthwise_f32_ref(const fg_depthwise_f32_args *args)
         const float *const *x = args->x + i * args->taps;
         float *out = args->out + i * args->out_stride;
         for (size_t c = 0; c < args->channels; c++) {
-            float sum = args->bias ? args->bias[c] : 0.0f;
+            float sum = 0.0f;
             for (size_t t = 0; t < args->taps; t++) sum = fg_fused(x[t][c], args->weights[t * args->channels + c], sum);
-            out[c] = sum;
+            out[c] = args->bias ? sum + args->bias[c] : sum;
         }
     }
 }
