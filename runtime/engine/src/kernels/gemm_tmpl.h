@@ -5,9 +5,9 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* rows x columns vectors of results, from float offset of panel on. rows and columns are constants at every call, so that
- * all sums stay in registers. The sum over taps * depth is cut into blocks of FG_GEMM_BLOCK (kernels.h): a block's sums
- * are added to what the blocks before it have left in out; the bias comes last. */
+/* rows x columns vectors of results, from float offset of panel on. rows and columns are constants at every call, so
+ * that all sums stay in registers. The sum over taps * depth is cut into blocks of FG_GEMM_BLOCK (kernels.h): a block's
+ * sums are added to what the blocks before it have left in out; the bias comes last. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, const size_t rows, const size_t columns)
 {
     const size_t per_panel = FG_PANEL / VECTOR, total = args->taps * args->depth, panel_floats = total * FG_PANEL;

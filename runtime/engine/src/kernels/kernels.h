@@ -14,9 +14,9 @@
 #define FG_GEMM_MAX_ROWS 16
 
 /* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j].
- * r < rows <= fg_kernels.gemm_rows. The products, numbered t * depth + k, are summed in blocks of FG_GEMM_BLOCK, each by
- * fmaf in ascending order from 0; the blocks' sums are added in order, and the bias (unless NULL) last: so long sums and
- * large biases lose less to rounding than in one chain. */
+ * r < rows <= fg_kernels.gemm_rows. The products, numbered t * depth + k, are summed in blocks of FG_GEMM_BLOCK, each
+ * by fmaf in ascending order from 0; the blocks' sums are added in order, and the bias (unless NULL) last: so long sums
+ * and large biases lose less to rounding than in one chain. */
 enum { FG_GEMM_BLOCK = 128 };
 
 typedef struct fg_gemm_f32_args {

@@ -42,12 +42,9 @@ static float distance_max(const float *restrict a, const float *restrict b, size
 static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
 {
     switch (norm) {
-    case FG_NORM_L1:
-        return distance_l1(a, b, count);
-    case FG_NORM_RMS:
-        return distance_rms(a, b, count);
-    default:
-        return distance_max(a, b, count);
+    case FG_NORM_L1: return distance_l1(a, b, count);
+    case FG_NORM_RMS: return distance_rms(a, b, count);
+    default: return distance_max(a, b, count);
     }
 }
 
@@ -105,16 +102,11 @@ static void reduce_columns(uint32_t kind, const float *x, size_t count, size_t s
 static float reduce_run(uint32_t kind, const float *x, size_t count)
 {
     switch (kind) {
-    case FG_REDUCE_MEAN:
-        return run_sum(x, count) / (float)count;
-    case FG_REDUCE_SUM:
-        return run_sum(x, count);
-    case FG_REDUCE_MAX:
-        return run_max(x, count);
-    case FG_REDUCE_MIN:
-        return run_min(x, count);
-    default:
-        return run_product(x, count);
+    case FG_REDUCE_MEAN: return run_sum(x, count) / (float)count;
+    case FG_REDUCE_SUM: return run_sum(x, count);
+    case FG_REDUCE_MAX: return run_max(x, count);
+    case FG_REDUCE_MIN: return run_min(x, count);
+    default: return run_product(x, count);
     }
 }
 

@@ -36,7 +36,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             UNROLL
-            for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm256_add_ps(sum[p][v], _mm256_loadu_ps(args->bias + c + v * VECTOR));
+            for (size_t p = 0; p < pixels; p++)
+                sum[p][v] = _mm256_add_ps(sum[p][v], _mm256_loadu_ps(args->bias + c + v * VECTOR));
         }
     }
     UNROLL

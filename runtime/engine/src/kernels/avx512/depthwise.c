@@ -39,7 +39,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             UNROLL
-            for (size_t p = 0; p < pixels; p++) sum[p][v] = _mm512_add_ps(sum[p][v], _mm512_maskz_loadu_ps(mask, args->bias + c + v * VECTOR));
+            for (size_t p = 0; p < pixels; p++)
+                sum[p][v] = _mm512_add_ps(sum[p][v], _mm512_maskz_loadu_ps(mask, args->bias + c + v * VECTOR));
         }
     }
     UNROLL

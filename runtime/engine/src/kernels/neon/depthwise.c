@@ -37,7 +37,8 @@ FG_INLINE void tile(const fg_depthwise_f32_args *args, size_t i, size_t c, const
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             UNROLL
-            for (size_t p = 0; p < pixels; p++) sum[p][v] = vaddq_f32(sum[p][v], vld1q_f32(args->bias + c + v * VECTOR));
+            for (size_t p = 0; p < pixels; p++)
+                sum[p][v] = vaddq_f32(sum[p][v], vld1q_f32(args->bias + c + v * VECTOR));
         }
     }
     UNROLL
