@@ -133,14 +133,14 @@ typedef struct fg_tensor {
 } fg_tensor;
 
 typedef struct fg_stats {
-    uint64_t frames;     /* pushes since init or reset */
-    uint64_t macs_dense; /* of one dense frame */
-    uint64_t macs;       /* executed by the last push */
-    uint64_t macs_total; /* executed by all pushes */
-    uint64_t pixels;     /* output pixels of one dense frame */
-    uint64_t computed;   /* output pixels computed by the last push */
-    uint64_t changed;    /* of them written, because their gate fired or a bit differed */
-    uint64_t refreshes;  /* pushes that undid what gates had held back */
+    uint64_t frames;      /* pushes since init or reset */
+    uint64_t macs_dense;  /* of one dense frame */
+    uint64_t macs;        /* executed by the last push */
+    uint64_t macs_total;  /* executed by all pushes */
+    uint64_t pixels;      /* output pixels of one dense frame */
+    uint64_t computed;    /* output pixels computed by the last push */
+    uint64_t changed;     /* of them written, because their gate fired or a bit differed */
+    uint64_t refreshes;   /* pushes that undid what gates had held back */
     uint64_t nanoseconds; /* of the last push, where the stream has a clock; a node's, or all nodes' and inputs' */
 } fg_stats;
 
