@@ -12,7 +12,7 @@ from . import onnx  # noqa: F401 - registers the handlers
 from .onnx_node import HANDLERS, REMEDIES
 
 BEGIN, END = "<!-- operators: begin -->", "<!-- operators: end -->"
-GROUPS = {  # module of the handlers: (title, what is not covered)
+GROUPS = {  # module of the handlers: (title, limits); a module that is not here is titled by its name
     "onnx_conv": (
         "convolution, product, pool",
         "1-D and 2-D; constant weights (MatMul, Gemm: any); no indices of MaxPool",
@@ -27,15 +27,17 @@ GROUPS = {  # module of the handlers: (title, what is not covered)
 
 def support_table() -> str:
     """Markdown: the operators with a handler by group, then those that are refused and why."""
-    operators: dict[str, list[str]] = {module: [] for module in GROUPS}
+    operators: dict[str, list[str]] = {}
     for (domain, name), handler in HANDLERS.items():
         where = f" ({domain})" if domain else ""
-        operators[handler.__module__.rpartition(".")[2]].append(name + where)
+        operators.setdefault(handler.__module__.rpartition(".")[2], []).append(name + where)
     reasons: dict[str, list[str]] = {}
     for name, (reason, _) in REMEDIES.items():
         reasons.setdefault(reason, []).append(name)
     lines = ["| group | operators | limits |", "|---|---|---|"]
-    lines += [f"| {title} | {', '.join(sorted(operators[key]))} | {limit} |" for key, (title, limit) in GROUPS.items()]
+    for module, names in sorted(operators.items()):
+        title, limits = GROUPS.get(module, (module.removeprefix("onnx_"), ""))
+        lines.append(f"| {title} | {', '.join(sorted(names))} | {limits} |")
     lines += ["", "| refused while running, fine where constant | because |", "|---|---|"]
     lines += [f"| {', '.join(sorted(names))} | {reason} |" for reason, names in reasons.items()]
     return "\n".join(lines)
