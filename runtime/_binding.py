@@ -171,8 +171,9 @@ class EngineStream:
         """
         for record, frame in zip(self._frames, frames, strict=True):
             record.data = _pointer(frame)
-            record.row_stride_bytes = frame.strides[0]
             record.height, record.width, record.channels = frame.shape
+            # NumPy gives an axis of size 1 any stride.
+            record.row_stride_bytes = frame.strides[0] if len(frame) > 1 else frame.nbytes
             record.dtype = lib.FG_DTYPE_U8 if frame.dtype == np.uint8 else lib.FG_DTYPE_F32
         _check(lib.fg_stream_push(self._handle, self._frames, len(frames), self._error), self._error)
 

@@ -106,7 +106,7 @@ static void check_gemm_f32(context *c)
         test_random *random = &c->random;
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
         const size_t rows = 1 + random_below(random, c->isa.gemm_rows), rows_stride = rows + random_below(random, 3);
-        const size_t taps = 1 + random_below(random, 9), depth = 1 + random_below(random, 40);
+        const size_t taps = random_below(random, 10), depth = 1 + random_below(random, 40) * (round % 5 == 0 ? 8 : 1);
         const size_t panels = 1 + random_below(random, 9), columns = panels * FG_PANEL;
         const size_t out_stride = columns + random_below(random, 3) * 5;
         const int biased = random_below(random, 2) == 0;
@@ -118,18 +118,11 @@ static void check_gemm_f32(context *c)
             for (size_t r = 0; r < rows_stride; r++)
                 a[t * rows_stride + r] = r < rows ? x + (r * taps + t) * depth : NULL;
         outputs out = outputs_make(random, ((rows - 1) * out_stride + columns) * sizeof(float));
-        fg_gemm_f32_args args = {a,
-                                 rows,
-                                 rows_stride,
-                                 taps,
-                                 depth,
-                                 weights,
-                                 panels,
-                                 biased ? bias : NULL,
-                                 (float *)(void *)out.ref.data,
-                                 out_stride};
+        float *out_rows[FG_GEMM_MAX_ROWS];
+        fg_gemm_f32_args args = {a, rows, rows_stride, taps, depth, weights, panels, biased ? bias : NULL, out_rows};
+        for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.ref.data + r * out_stride;
         c->ref.gemm_f32(&args);
-        args.out = (float *)(void *)out.isa.data;
+        for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.isa.data + r * out_stride;
         c->isa.gemm_f32(&args);
         CHECK(&c->count, outputs_agree(&out), "gemm_f32 %s: rows %zu taps %zu depth %zu panels %zu bias %d fill %d",
               c->isa_name, rows, taps, depth, panels, biased, (int)kind);
@@ -149,7 +142,8 @@ static void truth_gemm_f32(context *c)
         for (size_t k = 0; k < 2; k++) x[k] = random_value(&c->random, kind);
         if (round % 5 == 0) x[1] = -x[0], weights[16 + 3] = weights[3]; /* all that is left is what the product lost */
         const float *a[1] = {x};
-        const fg_gemm_f32_args args = {a, 1, 1, 1, 2, weights, 1, bias, out, 16};
+        float *rows[1] = {out};
+        const fg_gemm_f32_args args = {a, 1, 1, 1, 2, weights, 1, bias, rows};
         c->ref.gemm_f32(&args);
         for (size_t j = 0; j < 16; j++) {
             const float expected = fmaf(x[1], weights[16 + j], fmaf(x[0], weights[j], 0.0f)) + bias[j];
@@ -173,7 +167,9 @@ static void bench_gemm_f32(context *c)
             float *out = test_memory(rows * panels * FG_PANEL * sizeof *out);
             const float **a = test_memory(taps * rows * sizeof *a);
             for (size_t i = 0; i < taps * rows; i++) a[i] = x + i * depth;
-            const fg_gemm_f32_args args = {a, rows, rows, taps, depth, weights, panels, NULL, out, panels * FG_PANEL};
+            float *out_rows[FG_GEMM_MAX_ROWS];
+            for (size_t r = 0; r < rows; r++) out_rows[r] = out + r * panels * FG_PANEL;
+            const fg_gemm_f32_args args = {a, rows, rows, taps, depth, weights, panels, NULL, out_rows};
             const double work = 2.0 * (double)(rows * taps * depth * panels * FG_PANEL);
             double best = 1e9;
             for (unsigned run = 0; run < 20; run++) {
@@ -192,25 +188,27 @@ static void bench_gemm_f32(context *c)
 /* --- depthwise_f32 --- */
 static void check_depthwise_f32(context *c)
 {
-    for (unsigned round = 0; round < 400; round++) {
+    static const size_t usual[] = {9, 25};
+    for (unsigned round = 0; round < 600; round++) {
         test_random *random = &c->random;
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        const size_t pixels = random_below(random, 11), taps = 1 + random_below(random, 10);
+        const size_t pixels = random_below(random, 14), taps = round % 3 ? usual[round % 2] : random_below(random, 12);
         const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
+        const size_t step = channels * (1 + random_below(random, 3)), numbers = (pixels + taps + 1) * step;
         const int biased = random_below(random, 2) == 0;
-        float *weights = random_floats(random, taps * channels, kind), *bias = random_floats(random, channels, kind);
-        float *x = random_floats(random, (pixels * taps + 1) * channels, kind);
-        const float **pointers = test_memory(pixels * taps * sizeof *pointers);
-        for (size_t i = 0; i < pixels * taps; i++) pointers[i] = x + random_below(random, pixels * taps + 1) * channels;
+        float *weights = random_floats(random, taps * channels + 1, kind), *bias = random_floats(random, channels, kind);
+        float *x = random_floats(random, numbers, kind);
+        const float **pointers = test_memory((taps + 1) * sizeof *pointers);
+        for (size_t t = 0; t < taps; t++) pointers[t] = x + t * step;
         outputs out = outputs_make(random, pixels ? ((pixels - 1) * out_stride + channels) * sizeof(float) : 0);
-        fg_depthwise_f32_args args = {
-            pointers, pixels, taps, channels, weights, biased ? bias : NULL, (float *)(void *)out.ref.data, out_stride};
+        fg_depthwise_f32_args args = {pointers, step, pixels, taps, channels, weights, biased ? bias : NULL,
+                                      (float *)(void *)out.ref.data, out_stride};
         c->ref.depthwise_f32(&args);
         args.out = (float *)(void *)out.isa.data;
         c->isa.depthwise_f32(&args);
         CHECK(&c->count, outputs_agree(&out),
-              "depthwise_f32 %s: pixels %zu taps %zu channels %zu stride %zu bias %d fill %d", c->isa_name, pixels,
-              taps, channels, out_stride, biased, (int)kind);
+              "depthwise_f32 %s: pixels %zu taps %zu channels %zu step %zu stride %zu bias %d fill %d", c->isa_name,
+              pixels, taps, channels, step, out_stride, biased, (int)kind);
         outputs_free(&out);
         free(weights), free(bias), free(x), free(pointers);
     }
@@ -222,7 +220,7 @@ static void truth_depthwise_f32(context *c)
     for (size_t j = 0; j < 6; j++) x[j] = random_float(&c->random, 1.0f), weights[j] = random_float(&c->random, 1.0f);
     for (size_t j = 0; j < 3; j++) bias[j] = random_float(&c->random, 1.0f);
     const float *pointers[2] = {x, x + 3};
-    const fg_depthwise_f32_args args = {pointers, 1, 2, 3, weights, bias, out, 3};
+    const fg_depthwise_f32_args args = {pointers, 3, 1, 2, 3, weights, bias, out, 3};
     c->ref.depthwise_f32(&args);
     for (size_t j = 0; j < 3; j++) {
         const float expected = fmaf(x[3 + j], weights[3 + j], x[j] * weights[j]) + bias[j];
@@ -232,15 +230,16 @@ static void truth_depthwise_f32(context *c)
 
 static void bench_depthwise_f32(context *c)
 {
-    static const size_t channels[] = {16, 32, 96, 100};
-    for (size_t s = 0; s < 4; s++) {
-        const size_t count = channels[s], pixels = 24, taps = 9;
-        float *x = random_floats(&c->random, 3 * (pixels + 2) * count, FILL_PLAIN);
-        float *weights = random_floats(&c->random, taps * count, FILL_PLAIN), *out = test_memory(pixels * count * 4);
-        const float **pointers = test_memory(pixels * taps * sizeof *pointers);
-        for (size_t i = 0; i < pixels; i++)
-            for (size_t t = 0; t < taps; t++) pointers[i * taps + t] = x + (t / 3 * (pixels + 2) + i + t % 3) * count;
-        const fg_depthwise_f32_args args = {pointers, pixels, taps, count, weights, NULL, out, count};
+    static const size_t shapes[][2] = {{16, 9}, {32, 9}, {96, 9}, {100, 9}, {32, 25}}; /* channels, taps */
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const size_t count = shapes[s][0], pixels = 24, taps = shapes[s][1], side = taps == 9 ? 3 : 5;
+        void *memory[3]; /* a stream's values and a file's weights are aligned, too */
+        float *x = aligned_floats(&c->random, side * (pixels + side) * count, FILL_PLAIN, &memory[0]);
+        float *weights = aligned_floats(&c->random, taps * count, FILL_PLAIN, &memory[1]);
+        float *out = aligned_floats(&c->random, pixels * count, FILL_PLAIN, &memory[2]);
+        const float **pointers = test_memory(taps * sizeof *pointers);
+        for (size_t t = 0; t < taps; t++) pointers[t] = x + (t / side * (pixels + side) + t % side) * count;
+        const fg_depthwise_f32_args args = {pointers, count, pixels, taps, count, weights, NULL, out, count};
         const double work = 2.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {
@@ -251,7 +250,7 @@ static void bench_depthwise_f32(context *c)
         }
         printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps,
                count, work / best * 1e-9);
-        free(x), free(weights), free(out), free(pointers);
+        free(memory[0]), free(memory[1]), free(memory[2]), free(pointers);
     }
 }
 

@@ -11,6 +11,7 @@ typedef struct node_work {
     fg_op_context context;
     size_t out_stride;
     uint32_t full;
+    uint32_t direct; /* results may be written straight to where they are held */
     uint32_t gated; /* compare by distance; otherwise by bits */
     uint32_t norm, block;
     float limit; /* of the distance kernel's result */
@@ -102,13 +103,15 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     uint32_t start = stream->chunks[item], count = stream->chunks[item + 1] - start;
     const uint32_t *pixels = stream->pixels + start;
     uint8_t *flags = stream->flags + start, *memory = stream->thread_scratch + thread * stream->thread_bytes;
-    float *tile = (float *)(void *)memory;
+    float *held = work->context.output->data, *tile = (float *)(void *)memory;
     size_t channels = work->context.output->channels;
+    if (work->direct) tile = held + pixels[0] * channels; /* all pixels are listed: a chunk's follow each other */
     work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
+    if (work->direct) return;
     if (!work->full) judge(work, pixels, count, tile, flags);
     for (uint32_t i = 0; i < count; i++) {
         if (!work->full && flags[i] != FG_PIXEL_CHANGED) continue;
-        memcpy(work->context.output->data + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
+        memcpy(held + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
     }
 }
 
@@ -259,8 +262,10 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         return;
     }
     work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
+    work.direct = full && work.out_stride == out->channels;
     set_gate(&work, record, state);
     uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
+    if (work.block == 1 && chunk > stream->kernels.gemm_rows) chunk -= chunk % stream->kernels.gemm_rows;
     uint32_t count = work.block > 1 && !full ? list_blocks(stream, out, work.block, chunk, &chunks)
                                              : list_rows(stream, out, chunk, &chunks);
     if (work.op->before) work.op->before(&work.context);

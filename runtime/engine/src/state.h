@@ -47,7 +47,6 @@ struct fg_stream {
 typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
 
 enum {
-    FG_CHUNK_PIXELS = 64,     /* most pixels of one work item; a gate block of 8 x 8 fits */
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
     FG_MAX_THREADS = 256
 };

@@ -12,8 +12,8 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
 {
     const size_t per_panel = FG_PANEL / VECTOR, total = args->taps * args->depth, panel_floats = total * FG_PANEL;
     const float *weights = args->panels + panel * panel_floats + offset;
-    const float *bias = args->bias ? args->bias + panel * FG_PANEL + offset : NULL;
-    float *out = args->out + panel * FG_PANEL + offset;
+    const size_t column = panel * FG_PANEL + offset;
+    const float *bias = args->bias ? args->bias + column : NULL;
     size_t done = 0, tap = 0, k = 0;
     do {
         vec sum[MAX_ROWS][MAX_COLUMNS];
@@ -49,7 +49,7 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, size_t panel, size_t offset, c
         for (size_t r = 0; r < rows; r++) {
             UNROLL
             for (size_t v = 0; v < columns; v++) {
-                float *at = out + r * args->out_stride + v * VECTOR;
+                float *at = args->out[r] + column + v * VECTOR;
                 vec result = first == 0 ? sum[r][v] : vec_add(vec_load(at), sum[r][v]);
                 if (bias && done == total) result = vec_add(result, vec_load(bias + v * VECTOR));
                 vec_store(at, result);

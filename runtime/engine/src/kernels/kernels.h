@@ -26,18 +26,19 @@ typedef struct fg_gemm_f32_args {
     const float *panels; /* panel_count x (taps * depth) x 16, 64-byte aligned */
     size_t panel_count;
     const float *bias; /* panel_count * 16 numbers, or NULL */
-    float *out;
-    size_t out_stride; /* numbers between rows, >= panel_count * 16 */
+    float *const *out; /* rows pointers, each to panel_count * 16 numbers */
 } fg_gemm_f32_args;
 
-/* out[i][c] = (sum over t of x[i * taps + t][c] * weights[t][c], by fmaf in ascending t from 0) + bias[c]. */
+/* out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c], for a run of
+ * pixels whose taps all lie step numbers apart. */
 typedef struct fg_depthwise_f32_args {
-    const float *const *x; /* pixels x taps pointers, each to channels numbers */
+    const float *const *x; /* taps pointers: where the first pixel's taps are */
+    size_t step;
     size_t pixels, taps, channels;
     const float *weights; /* taps x channels */
     const float *bias;    /* channels numbers, or NULL */
     float *out;
-    size_t out_stride;
+    size_t out_stride; /* numbers between two pixels */
 } fg_depthwise_f32_args;
 
 /* Steps are 0 (one number serves all) or 1. */

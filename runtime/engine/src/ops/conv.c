@@ -1,8 +1,7 @@
 /* conv.c: convolution and transposed convolution over listed output pixels.
  *
  * Pixels are gathered by indirection: a tile of output pixels is a list of pointers per kernel tap, so scattered pixels
- * cost the same as a row. Inputs with few channels are copied into a packed tile instead (their taps are too short to
- * loop over). */
+ * cost the same as a row. Where a tap is too short to loop over, the tile is packed first. */
 #include "op.h"
 
 #include <string.h>
@@ -12,7 +11,7 @@ enum {
     CONV_WEIGHTS = 1,
     CONV_BIAS = 2,
     CONV_RESIDUAL = 3,
-    PACK_BELOW_CHANNELS = 16 /* per group: packed tile instead of indirection */
+    PACK_BELOW_CHANNELS = 8 /* of a tap: packed tile instead of indirection */
 };
 
 /* The kernel elements one phase of output pixels reads; a plain convolution has one phase with all of them. */
@@ -38,21 +37,20 @@ static conv_shape shape_of(const fg_graph *graph, const fg_node_record *node)
     return s;
 }
 
-/* Scratch of one compute call: tap pointers, padded bias, packed tile; results of a transposed convolution's phase. */
+/* Scratch of one compute call: tap pointers, bias padded to whole panels, packed tile. */
 typedef struct conv_scratch {
     const float **pointers;
-    float *bias, *packed, *tile;
+    float *bias, *packed;
 } conv_scratch;
 
-static uint64_t lay_out(const conv_shape *s, uint64_t out_stride, uint8_t *base, conv_scratch *scratch)
+static uint64_t lay_out(const conv_shape *s, uint8_t *base, conv_scratch *scratch)
 {
     uint64_t pointers = (uint64_t)s->taps * FG_GEMM_MAX_ROWS * sizeof(float *);
-    uint64_t bias = (uint64_t)s->panels * FG_PANEL * sizeof(float);
+    uint64_t bias = (uint64_t)s->groups * s->panels * FG_PANEL * sizeof(float);
     uint64_t packed = s->group_in < PACK_BELOW_CHANNELS ? (uint64_t)s->taps * s->group_in * FG_GEMM_MAX_ROWS * 4 : 0;
-    uint64_t tile = out_stride * FG_GEMM_MAX_ROWS * sizeof(float);
-    uint64_t sizes[4] = {pointers, bias, packed, tile}, used = 0;
-    uint8_t *parts[4];
-    for (int i = 0; i < 4; i++) {
+    uint64_t sizes[3] = {pointers, bias, packed}, used = 0;
+    uint8_t *parts[3];
+    for (int i = 0; i < 3; i++) {
         parts[i] = base ? base + used : NULL;
         used += fg_round_up(sizes[i], 64);
     }
@@ -60,7 +58,6 @@ static uint64_t lay_out(const conv_shape *s, uint64_t out_stride, uint8_t *base,
         scratch->pointers = (const float **)(void *)parts[0];
         scratch->bias = (float *)(void *)parts[1];
         scratch->packed = (float *)(void *)parts[2];
-        scratch->tile = (float *)(void *)parts[3];
     }
     return used;
 }
@@ -75,7 +72,7 @@ static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_
                         (uint32_t)s.a.pad_top,  (uint32_t)s.a.pad_left};
     if (!s.depthwise) sizes->out_stride = (uint64_t)(s.groups - 1) * s.group_out + (uint64_t)s.panels * FG_PANEL;
     sizes->zeros = x->channels;
-    sizes->thread = lay_out(&s, sizes->out_stride, NULL, NULL);
+    sizes->thread = lay_out(&s, NULL, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
 }
 
@@ -93,24 +90,23 @@ static void conv_footprint(const fg_op_context *context, uint64_t *candidates, u
     }
 }
 
-/* pointers[t * tap_stride] = input pixel of tap t, or zeros outside; for one output pixel of a plain convolution. */
-static void point_at_taps(const conv_shape *s, const fg_value_state *x, const float *zeros, uint32_t row, uint32_t col,
-                          const float **pointers, size_t tap_stride)
+/* ---- what both convolutions share: tiles of pixels from tap pointers ---- */
+
+/* The bias, every group padded to whole panels; NULL where there is none. */
+static const float *pad_bias(const fg_op_context *context, const conv_shape *s, const conv_scratch *scratch)
 {
-    int64_t top = (int64_t)row * s->a.stride_h - s->a.pad_top, left = (int64_t)col * s->a.stride_w - s->a.pad_left;
-    for (int32_t ky = 0; ky < s->a.kernel_h; ky++) {
-        int64_t in_row = top + (int64_t)ky * s->a.dilation_h;
-        int inside = in_row >= 0 && in_row < (int64_t)x->rows;
-        const float *base = x->data + (inside ? (size_t)in_row : 0) * x->cols * x->channels;
-        for (int32_t kx = 0; kx < s->a.kernel_w; kx++, pointers += tap_stride) {
-            int64_t in_col = left + (int64_t)kx * s->a.dilation_w;
-            *pointers =
-                inside && in_col >= 0 && in_col < (int64_t)x->cols ? base + (size_t)in_col * x->channels : zeros;
-        }
+    const float *bias = fg_op_optional(context, CONV_BIAS);
+    size_t padded = (size_t)s->panels * FG_PANEL;
+    if (!bias || s->depthwise) return bias;
+    for (uint32_t g = 0; g < s->groups; g++) {
+        float *to = scratch->bias + g * padded;
+        memcpy(to, bias + (size_t)g * s->group_out, s->group_out * sizeof *to);
+        memset(to + s->group_out, 0, (padded - s->group_out) * sizeof *to);
     }
+    return scratch->bias;
 }
 
-/* The tile's input numbers of one group, taps in order, one row of taps * depth numbers per pixel. */
+/* A tile's input numbers of one group, taps in order, taps * depth numbers per row. */
 static void pack_tile(const float *const *pointers, size_t rows, size_t taps, size_t depth, float *packed)
 {
     for (size_t r = 0; r < rows; r++) {
@@ -121,39 +117,38 @@ static void pack_tile(const float *const *pointers, size_t rows, size_t taps, si
     }
 }
 
-/* One tile of rows pixels, all groups, from tap pointers (taps x rows). zeros takes a group offset harmlessly. */
-static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows,
-                     size_t taps, const float *weights, float *out, size_t out_stride, const conv_scratch *scratch)
+/* rows pixels, all groups, from tap pointers (taps x rows, each to depth numbers per group). A group's last panel may
+ * spill over the next group's columns, which are written after it. */
+static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows, size_t taps,
+                     size_t depth, const float *weights, const float *bias, float **out, const conv_scratch *scratch)
 {
-    const float *bias = fg_op_optional(context, CONV_BIAS);
-    size_t group_weights = (size_t)s->panels * taps * s->group_in * FG_PANEL;
+    fg_gemm_f32_args args = {.rows = rows, .rows_stride = rows, .panel_count = s->panels, .out = out};
+    const float *packed_rows[FG_GEMM_MAX_ROWS];
+    int pack = depth < PACK_BELOW_CHANNELS && taps > 1;
     for (uint32_t g = 0; g < s->groups; g++) {
-        fg_gemm_f32_args args = {.a = pointers, .rows = rows, .rows_stride = rows, .taps = taps, .depth = s->group_in};
-        const float *packed_rows[FG_GEMM_MAX_ROWS];
-        if (bias) {
-            memcpy(scratch->bias, bias + (size_t)g * s->group_out, s->group_out * sizeof *bias);
-            memset(scratch->bias + s->group_out, 0, ((size_t)s->panels * FG_PANEL - s->group_out) * sizeof *bias);
-            args.bias = scratch->bias;
+        args.a = pack ? packed_rows : pointers;
+        args.taps = pack ? 1 : taps;
+        args.depth = pack ? taps * depth : depth;
+        args.panels = weights + g * s->panels * taps * depth * FG_PANEL;
+        args.bias = bias ? bias + g * (size_t)s->panels * FG_PANEL : NULL;
+        if (pack) {
+            pack_tile(pointers, rows, taps, depth, scratch->packed);
+            for (size_t r = 0; r < rows; r++) packed_rows[r] = scratch->packed + r * taps * depth;
         }
-        if (s->group_in < PACK_BELOW_CHANNELS && taps > 1) {
-            size_t depth = taps * s->group_in;
-            pack_tile(pointers, rows, taps, s->group_in, scratch->packed);
-            for (size_t r = 0; r < rows; r++) packed_rows[r] = scratch->packed + r * depth;
-            args.a = packed_rows;
-            args.taps = 1;
-            args.depth = depth;
-        }
-        args.panels = weights + g * group_weights;
-        args.panel_count = s->panels;
-        args.out = out + (size_t)g * s->group_out;
-        args.out_stride = out_stride;
         context->kernels->gemm_f32(&args);
-        if (g + 1 < s->groups) {
-            for (size_t i = 0; i < rows * taps; i++) {
-                pointers[i] = pointers[i] == context->zeros ? context->zeros : pointers[i] + s->group_in;
-            }
+        if (g + 1 == s->groups) break;
+        for (size_t r = 0; r < rows; r++) out[r] += s->group_out;
+        for (size_t i = 0; i < rows * taps; i++) {
+            pointers[i] = pointers[i] == context->zeros ? context->zeros : pointers[i] + depth;
         }
     }
+}
+
+/* How many of left pixels the next tile takes: tiles of nearly equal height leave no short last one. */
+static size_t tile_rows(size_t left, size_t most)
+{
+    size_t tiles = (left + most - 1) / most;
+    return (left + tiles - 1) / tiles;
 }
 
 /* Residual and activation of computed pixels. */
@@ -172,13 +167,130 @@ static void finish(const fg_op_context *context, const uint32_t *pixels, uint32_
     if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
 }
 
-static void depthwise_pixels(const fg_op_context *context, const float *weights, const float **pointers, size_t pixels,
-                             size_t taps, float *out, size_t out_stride)
+/* ---- convolution ---- */
+
+/* One compute call. Interior output pixels, whose taps all lie inside the input, need no test per tap, and where taps of
+ * a kernel row lie side by side in memory they are one long tap. */
+typedef struct conv_call {
+    const fg_op_context *context;
+    conv_shape s;
+    conv_scratch scratch;
+    const fg_value_state *x;
+    const float *weights, *bias;
+    uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
+    uint32_t joined;                                     /* taps of a kernel row are one tap */
+} conv_call;
+
+/* Output positions begin .. begin + count - 1 of an axis have all taps inside the input. */
+static void interior(uint32_t in, uint32_t out, int32_t kernel, int32_t stride, int32_t dilation, int32_t pad,
+                     uint32_t *begin, uint32_t *count)
+{
+    int64_t first = ((int64_t)pad + stride - 1) / stride;
+    int64_t reach = (int64_t)in - 1 - (int64_t)(kernel - 1) * dilation + pad;
+    int64_t end = reach < 0 ? 0 : reach / stride + 1;
+    if (end > (int64_t)out) end = out;
+    *begin = (uint32_t)first;
+    *count = end > first ? (uint32_t)(end - first) : 0;
+}
+
+static int is_interior(const conv_call *call, uint32_t row, uint32_t col)
+{
+    return row - call->row_begin < call->row_count && col - call->col_begin < call->col_count;
+}
+
+static conv_call conv_begin(const fg_op_context *context, void *memory)
+{
+    conv_call call = {.context = context, .s = shape_of(context->graph, context->node), .x = fg_op_input(context, CONV_X)};
+    const fg_conv_attributes *a = &call.s.a;
+    const fg_value_state *out = context->output;
+    lay_out(&call.s, memory, &call.scratch);
+    interior(call.x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call.row_begin, &call.row_count);
+    interior(call.x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call.col_begin, &call.col_count);
+    call.joined = call.s.groups == 1 && (a->dilation_w == 1 || a->kernel_w == 1);
+    call.weights = fg_op_input(context, CONV_WEIGHTS)->data;
+    call.bias = pad_bias(context, &call.s, &call.scratch);
+    return call;
+}
+
+/* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
+static ptrdiff_t first_tap(const conv_call *call, uint32_t row, uint32_t col)
+{
+    const fg_conv_attributes *a = &call->s.a;
+    int64_t y = (int64_t)row * a->stride_h - a->pad_top, x = (int64_t)col * a->stride_w - a->pad_left;
+    return (ptrdiff_t)((y * call->x->cols + x) * call->x->channels);
+}
+
+/* pointers[t * tap_stride] = tap t of any output pixel, zeros where it lies outside the input. */
+static void point_at_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers, size_t tap_stride)
+{
+    const fg_conv_attributes *a = &call->s.a;
+    const fg_value_state *x = call->x;
+    int64_t top = (int64_t)row * a->stride_h - a->pad_top, left = (int64_t)col * a->stride_w - a->pad_left;
+    for (int32_t ky = 0; ky < a->kernel_h; ky++) {
+        int64_t in_row = top + (int64_t)ky * a->dilation_h;
+        int inside = in_row >= 0 && in_row < (int64_t)x->rows;
+        const float *base = x->data + (inside ? (size_t)in_row : 0) * x->cols * x->channels;
+        for (int32_t kx = 0; kx < a->kernel_w; kx++, pointers += tap_stride) {
+            int64_t in_col = left + (int64_t)kx * a->dilation_w;
+            int hit = inside && in_col >= 0 && in_col < (int64_t)x->cols;
+            *pointers = hit ? base + (size_t)in_col * x->channels : call->context->zeros;
+        }
+    }
+}
+
+/* pointers[t * rows + r] = tap t of interior pixel r. */
+static void point_at_interior(const conv_call *call, const ptrdiff_t *first, size_t rows, const float **pointers)
+{
+    const fg_conv_attributes *a = &call->s.a;
+    ptrdiff_t row_step = (ptrdiff_t)((int64_t)a->dilation_h * call->x->cols * call->x->channels);
+    ptrdiff_t col_step = (ptrdiff_t)((int64_t)a->dilation_w * call->x->channels);
+    int32_t taps_across = call->joined ? 1 : a->kernel_w;
+    for (int32_t ky = 0; ky < a->kernel_h; ky++) {
+        for (int32_t kx = 0; kx < taps_across; kx++, pointers += rows) {
+            const float *base = call->x->data + ky * row_step + kx * col_step;
+            for (size_t r = 0; r < rows; r++) pointers[r] = base + first[r];
+        }
+    }
+}
+
+/* The listed pixels whose numbers stand in slots, all interior or none. */
+static void run_slots(const conv_call *call, const uint32_t *pixels, const uint32_t *slots, size_t count, int inside,
+                      float *out, size_t out_stride)
+{
+    const conv_shape *s = &call->s;
+    uint32_t cols = call->context->output->cols;
+    size_t taps = s->taps, depth = s->group_in;
+    if (inside && call->joined) {
+        taps = (size_t)s->a.kernel_h;
+        depth *= (size_t)s->a.kernel_w;
+    }
+    for (size_t done = 0; done < count;) {
+        size_t rows = tile_rows(count - done, call->context->kernels->gemm_rows);
+        ptrdiff_t first[FG_GEMM_MAX_ROWS];
+        float *to[FG_GEMM_MAX_ROWS];
+        for (size_t r = 0; r < rows; r++) {
+            uint32_t slot = slots[done + r], row = pixels[slot] / cols, col = pixels[slot] % cols;
+            to[r] = out + slot * out_stride;
+            if (inside) {
+                first[r] = first_tap(call, row, col);
+            } else {
+                point_at_taps(call, row, col, call->scratch.pointers + r, rows);
+            }
+        }
+        if (inside) point_at_interior(call, first, rows, call->scratch.pointers);
+        run_tile(call->context, s, call->scratch.pointers, rows, taps, depth, call->weights, call->bias, to, &call->scratch);
+        done += rows;
+    }
+}
+
+static void depthwise_run(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t step,
+                          size_t pixels, size_t taps, const float *weights, float *out, size_t out_stride)
 {
     fg_depthwise_f32_args args = {.x = pointers,
+                                  .step = step,
                                   .pixels = pixels,
                                   .taps = taps,
-                                  .channels = context->output->channels,
+                                  .channels = s->groups,
                                   .weights = weights,
                                   .bias = fg_op_optional(context, CONV_BIAS),
                                   .out = out,
@@ -186,29 +298,44 @@ static void depthwise_pixels(const fg_op_context *context, const float *weights,
     context->kernels->depthwise_f32(&args);
 }
 
+/* Listed pixels that follow each other in an interior row are one run; the others are computed one by one. */
+static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
+{
+    uint32_t cols = call->context->output->cols;
+    size_t step = (size_t)call->s.a.stride_w * call->x->channels;
+    for (uint32_t i = 0, n; i < count; i += n) {
+        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
+        n = 1;
+        if (is_interior(call, row, col)) {
+            ptrdiff_t first = first_tap(call, row, col);
+            uint32_t most = call->col_begin + call->col_count - col;
+            while (n < most && i + n < count && pixels[i + n] == pixels[i] + n) n++;
+            point_at_interior(call, &first, 1, call->scratch.pointers);
+        } else {
+            point_at_taps(call, row, col, call->scratch.pointers, 1);
+        }
+        depthwise_run(call->context, &call->s, call->scratch.pointers, step, n, call->s.taps, call->weights,
+                      out + i * out_stride, out_stride);
+    }
+}
+
 static void conv_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                          size_t out_stride, void *memory)
 {
-    conv_shape s = shape_of(context->graph, context->node);
-    const fg_value_state *x = fg_op_input(context, CONV_X);
-    const float *weights = fg_op_input(context, CONV_WEIGHTS)->data;
-    uint32_t cols = context->output->cols;
-    size_t tile = s.depthwise ? FG_GEMM_MAX_ROWS : context->kernels->gemm_rows;
-    conv_scratch scratch;
-    lay_out(&s, out_stride, memory, &scratch);
-    for (uint32_t done = 0; done < count; done += (uint32_t)tile) {
-        size_t rows = count - done < tile ? count - done : tile;
-        for (size_t r = 0; r < rows; r++) {
-            uint32_t row = pixels[done + r] / cols, col = pixels[done + r] % cols;
-            const float **at = s.depthwise ? scratch.pointers + r * s.taps : scratch.pointers + r;
-            point_at_taps(&s, x, context->zeros, row, col, at, s.depthwise ? 1 : rows);
+    conv_call call = conv_begin(context, memory);
+    if (call.s.depthwise) {
+        depthwise_pixels(&call, pixels, count, out, out_stride);
+    } else {
+        uint32_t slots[FG_CHUNK_PIXELS], cols = context->output->cols, inside = 0, outside = FG_CHUNK_PIXELS;
+        for (uint32_t i = 0; i < count; i++) { /* interior ones from the front, the others from the back */
+            if (is_interior(&call, pixels[i] / cols, pixels[i] % cols)) {
+                slots[inside++] = i;
+            } else {
+                slots[--outside] = i;
+            }
         }
-        float *to = out + done * out_stride;
-        if (s.depthwise) {
-            depthwise_pixels(context, weights, scratch.pointers, rows, s.taps, to, out_stride);
-        } else {
-            run_tile(context, &s, scratch.pointers, rows, s.taps, weights, to, out_stride, &scratch);
-        }
+        run_slots(&call, pixels, slots, inside, 1, out, out_stride);
+        run_slots(&call, pixels, slots + outside, FG_CHUNK_PIXELS - outside, 0, out, out_stride);
     }
     finish(context, pixels, count, out, out_stride);
 }
@@ -252,71 +379,66 @@ static void transpose_footprint(const fg_op_context *context, uint64_t *candidat
 }
 
 /* Tap pointers of one output pixel: the phase's kernel elements, row taps outermost. */
-static void point_at_phase_taps(const conv_shape *s, const fg_value_state *x, const float *zeros, uint32_t row,
-                                uint32_t col, const float **pointers, size_t tap_stride)
+static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers, size_t tap_stride)
 {
-    for (int64_t ky = 0; ky < s->a.kernel_h; ky++) {
-        int64_t y = (int64_t)row + s->a.pad_top - ky * s->a.dilation_h;
-        if (y % s->a.stride_h != 0) continue;
-        int64_t in_row = y / s->a.stride_h;
+    const fg_conv_attributes *a = &call->s.a;
+    const fg_value_state *x = call->x;
+    for (int64_t ky = 0; ky < a->kernel_h; ky++) {
+        int64_t y = (int64_t)row + a->pad_top - ky * a->dilation_h;
+        if (y % a->stride_h != 0) continue;
+        int64_t in_row = y / a->stride_h;
         int inside = y >= 0 && in_row < (int64_t)x->rows;
-        for (int64_t kx = 0; kx < s->a.kernel_w; kx++) {
-            int64_t z = (int64_t)col + s->a.pad_left - kx * s->a.dilation_w;
-            if (z % s->a.stride_w != 0) continue;
-            int64_t in_col = z / s->a.stride_w;
+        for (int64_t kx = 0; kx < a->kernel_w; kx++) {
+            int64_t z = (int64_t)col + a->pad_left - kx * a->dilation_w;
+            if (z % a->stride_w != 0) continue;
+            int64_t in_col = z / a->stride_w;
             int hit = inside && z >= 0 && in_col < (int64_t)x->cols;
-            *pointers = hit ? x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels : zeros;
+            *pointers = hit ? x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels : call->context->zeros;
             pointers += tap_stride;
         }
     }
 }
 
 /* The pixels of one phase among those listed, tile by tile. */
-static void compute_phase(const fg_op_context *context, const conv_shape *s, uint32_t phase_row, uint32_t phase_col,
-                          size_t taps, const float *weights, const uint32_t *pixels, uint32_t count, float *out,
-                          size_t out_stride, const conv_scratch *scratch)
+static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps, const float *weights,
+                          const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
 {
-    const fg_value_state *x = fg_op_input(context, CONV_X);
-    uint32_t cols = context->output->cols, slots[FG_GEMM_MAX_ROWS];
-    size_t tile = context->kernels->gemm_rows, rows = 0;
-    for (uint32_t i = 0; i <= count; i++) {
-        if (i < count) {
-            uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
-            if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col)
-                slots[rows++] = i;
-        }
-        if (!rows || (rows < tile && i < count)) continue;
+    const conv_shape *s = &call->s;
+    const float **pointers = call->scratch.pointers;
+    uint32_t cols = call->context->output->cols, slots[FG_CHUNK_PIXELS], listed = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
+        if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col) slots[listed++] = i;
+    }
+    for (size_t done = 0; done < listed;) {
+        size_t rows = s->depthwise ? 1 : tile_rows(listed - done, call->context->kernels->gemm_rows);
+        float *to[FG_GEMM_MAX_ROWS];
         for (size_t r = 0; r < rows; r++) {
-            uint32_t pixel = pixels[slots[r]];
-            const float **at = s->depthwise ? scratch->pointers + r * taps : scratch->pointers + r;
-            point_at_phase_taps(s, x, context->zeros, pixel / cols, pixel % cols, at, s->depthwise ? 1 : rows);
+            uint32_t slot = slots[done + r];
+            to[r] = out + slot * out_stride;
+            point_at_phase_taps(call, pixels[slot] / cols, pixels[slot] % cols, pointers + r, rows);
         }
         if (s->depthwise) {
-            depthwise_pixels(context, weights, scratch->pointers, rows, taps, scratch->tile, out_stride);
+            depthwise_run(call->context, s, pointers, 0, 1, taps, weights, to[0], out_stride);
         } else {
-            run_tile(context, s, scratch->pointers, rows, taps, weights, scratch->tile, out_stride, scratch);
+            run_tile(call->context, s, pointers, rows, taps, s->group_in, weights, call->bias, to, &call->scratch);
         }
-        for (size_t r = 0; r < rows; r++) {
-            memcpy(out + slots[r] * out_stride, scratch->tile + r * out_stride,
-                   context->output->channels * sizeof *out);
-        }
-        rows = 0;
+        done += rows;
     }
 }
 
 static void transpose_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                               size_t out_stride, void *memory)
 {
-    conv_shape s = shape_of(context->graph, context->node);
-    const float *weights = fg_op_input(context, CONV_WEIGHTS)->data;
-    conv_scratch scratch;
-    lay_out(&s, out_stride, memory, &scratch);
-    for (uint32_t row = 0; row < (uint32_t)s.a.stride_h; row++) {
-        size_t row_taps = axis_taps(row, s.a.pad_top, s.a.kernel_h, s.a.dilation_h, s.a.stride_h);
-        for (uint32_t col = 0; col < (uint32_t)s.a.stride_w; col++) {
-            size_t taps = row_taps * axis_taps(col, s.a.pad_left, s.a.kernel_w, s.a.dilation_w, s.a.stride_w);
-            size_t numbers = s.depthwise ? s.groups : (size_t)s.groups * s.panels * s.group_in * FG_PANEL;
-            compute_phase(context, &s, row, col, taps, weights, pixels, count, out, out_stride, &scratch);
+    conv_call call = conv_begin(context, memory);
+    const conv_shape *s = &call.s;
+    const float *weights = call.weights;
+    for (uint32_t row = 0; row < (uint32_t)s->a.stride_h; row++) {
+        size_t row_taps = axis_taps(row, s->a.pad_top, s->a.kernel_h, s->a.dilation_h, s->a.stride_h);
+        for (uint32_t col = 0; col < (uint32_t)s->a.stride_w; col++) {
+            size_t taps = row_taps * axis_taps(col, s->a.pad_left, s->a.kernel_w, s->a.dilation_w, s->a.stride_w);
+            size_t numbers = s->depthwise ? s->groups : (size_t)s->groups * s->panels * s->group_in * FG_PANEL;
+            compute_phase(&call, row, col, taps, weights, pixels, count, out, out_stride);
             weights += taps * numbers;
         }
     }

@@ -53,9 +53,11 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
     (void)scratch;
     for (uint32_t i = 0; i < count;) {
         const float *rows[FG_GEMM_MAX_ROWS];
+        float *to[FG_GEMM_MAX_ROWS];
         uint32_t matrix_row = pixels[i] / cols, n = 0;
         while (n < context->kernels->gemm_rows && i + n < count && pixels[i + n] / cols == matrix_row) {
             rows[n] = a->data + pixels[i + n] * depth;
+            to[n] = out + (i + n) * out_stride;
             n++;
         }
         fg_gemm_f32_args args = {.a = rows,
@@ -64,8 +66,7 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
                                  .taps = 1,
                                  .depth = depth,
                                  .panel_count = panels,
-                                 .out = out + i * out_stride,
-                                 .out_stride = out_stride};
+                                 .out = to};
         args.panels = (const float *)context->aux + (b->rows == 1 ? 0 : matrix_row) * panels * depth * FG_PANEL;
         context->kernels->gemm_f32(&args);
         i += n;

@@ -6,6 +6,8 @@
 #include "../kernels/kernels.h"
 #include "../mask.h"
 
+enum { FG_CHUNK_PIXELS = 64 }; /* most pixels compute is called with; a gate block of 8 x 8 fits */
+
 /* A value of one stream. */
 typedef struct fg_value_state {
     float *data;    /* held numbers; constants: in the file */

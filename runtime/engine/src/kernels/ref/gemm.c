@@ -27,19 +27,18 @@ void fg_gemm_f32_ref(const fg_gemm_f32_args *args)
     for (size_t p = 0; p < args->panel_count; p++) {
         const float *bias = args->bias ? args->bias + p * FG_PANEL : NULL;
         for (size_t r = 0; r < args->rows; r++)
-            panel_row(args, args->panels + p * panel_floats, bias, r, args->out + r * args->out_stride + p * FG_PANEL);
+            panel_row(args, args->panels + p * panel_floats, bias, r, args->out[r] + p * FG_PANEL);
     }
 }
 
 void fg_depthwise_f32_ref(const fg_depthwise_f32_args *args)
 {
     for (size_t i = 0; i < args->pixels; i++) {
-        const float *const *x = args->x + i * args->taps;
-        float *out = args->out + i * args->out_stride;
         for (size_t c = 0; c < args->channels; c++) {
             float sum = 0.0f;
-            for (size_t t = 0; t < args->taps; t++) sum = fg_fused(x[t][c], args->weights[t * args->channels + c], sum);
-            out[c] = args->bias ? sum + args->bias[c] : sum;
+            for (size_t t = 0; t < args->taps; t++)
+                sum = fg_fused(args->x[t][i * args->step + c], args->weights[t * args->channels + c], sum);
+            args->out[i * args->out_stride + c] = args->bias ? sum + args->bias[c] : sum;
         }
     }
 }
