@@ -183,6 +183,14 @@ def test_row_strides_need_no_copy():
         assert np.array_equal(array, other)
 
 
+def test_axes_of_size_1_may_have_any_stride(vectors_model):
+    stream = runtime.Stream(vectors_model)
+    column = np.arange(5, dtype=np.float32)[:, None]
+    assert column.T.strides == (4, 4)
+    result = stream.push({"a": np.zeros((1, 5, 7), np.float32), "b": column.T})
+    assert np.array_equal(result["sum"], -np.repeat(column[None], 7, 2))
+
+
 def test_strided_frames_give_the_same(image_model, backend, rng):
     frame = next(frames_of(rng))
     wide = np.zeros((14, 30, 3), np.uint8)
