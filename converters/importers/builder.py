@@ -283,8 +283,9 @@ class Builder:
     def _cover(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
         """Makes axes of size 1 that are about to grow pixel axes, where that is free."""
         growing = {axis for axis in axes if tensor.shape[axis] == 1 and axis not in tensor.pixel_axes}
-        for choice in free_layouts(tensor) if growing and len(growing) <= 2 else []:
-            if growing <= set(choice) and tuple(sorted(choice)) == choice:
+        needed = growing | {axis for axis in tensor.pixel_axes if tensor.shape[axis] != 1}
+        for choice in free_layouts(tensor) if growing and len(needed) <= 2 else []:
+            if needed <= set(choice) and tuple(sorted(choice)) == choice:
                 return self.as_layout(tensor, choice)
         return tensor
 

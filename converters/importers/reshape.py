@@ -109,7 +109,7 @@ def _pixels_to_channels(builder: Builder, tensor: Tensor, shape: Axes, cut: Refi
     """Space to depth: new pixel axes are the upper parts of the old ones, the lower parts join the channels."""
     row_atoms, col_atoms = _rows_cols(tensor.pixel_axes, cut.old)
     channels = atoms_of(tensor.rest, cut.old)
-    for axes in all_pixel_axes(len(shape)):
+    for axes in sorted(all_pixel_axes(len(shape)), key=lambda axes: -math.prod(shape[axis] for axis in axes)):
         rows, cols = _rows_cols(axes, cut.new)
         if not is_storable(shape, axes) or row_atoms[: len(rows)] != rows or col_atoms[: len(cols)] != cols:
             continue
