@@ -23,7 +23,16 @@ from onnx.reference import ReferenceEvaluator
 from runtime.reference.errors import ArgumentError, FormatError, UnsupportedError
 from runtime.reference.graph import Array, Graph
 
-from . import onnx_conv, onnx_elementwise, onnx_norm, onnx_reduce, onnx_resize, onnx_shape  # noqa: F401 - register
+from . import (  # noqa: F401 - register handlers
+    onnx_conv,
+    onnx_einsum,
+    onnx_elementwise,
+    onnx_index,
+    onnx_norm,
+    onnx_reduce,
+    onnx_resize,
+    onnx_shape,
+)
 from .builder import Builder, Operand
 from .layout import Tensor
 from .onnx_node import CUT, HANDLERS, REMEDIES, OnnxNode, Unsupported

@@ -95,16 +95,14 @@ _REASONS: dict[tuple[str, str], str] = {
     ("its result's size or order depends on the data", CUT): (
         "NonMaxSuppression NonZero TopK Unique Compress RoiAlign MaxRoiPool Det"
     ),
-    ("it moves data by indices computed while running", CUT): (
-        "GatherElements GatherND ScatterND ScatterElements Scatter GridSample DeformConv"
-    ),
+    ("it moves data by positions computed while running", CUT): "GridSample DeformConv",
     ("quantised arithmetic is not supported yet", "convert the float model the quantised one was made from"): (
         "QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger"
     ),
     ("recurrent and looping operators are not supported", "unroll it when exporting, or " + CUT): (
         "LSTM GRU RNN Loop Scan SequenceMap"
     ),
-    ("prefix sums are not supported", CUT): "CumSum CumProd",
+    ("running products are not supported", CUT): "CumProd",
     ("its bounds are computed while running", "export with static shapes, or " + CUT): "Range",
 }
 REMEDIES = {op: why for why, names in _REASONS.items() for op in names.split()}  # operator: (reason, remedy)

@@ -17,6 +17,8 @@ GROUPS = {  # module of the handlers: (title, limits); a module that is not here
         "convolution, product, pool",
         "1-D and 2-D; constant weights (MatMul, Gemm: any); no indices of MaxPool",
     ),
+    "onnx_einsum": ("einsum", "no diagonals"),
+    "onnx_index": ("constant indices, masks", "constant indices, axes and depths; no reduction of ScatterND"),
     "onnx_elementwise": ("elementwise", "computed in float32, integers too; no strings or complex numbers"),
     "onnx_norm": ("normalisation", "inference only; batch norm with constant parameters"),
     "onnx_reduce": ("reduction, softmax", "constant axes"),

@@ -249,7 +249,7 @@ def first_input_running(case):
     """A node test with all inputs but the first made constant; None where it has no tensors."""
     arrays, expected = case.data_sets[0]
     tensors = [numpy_helper.to_array(x) if isinstance(x, onnx.TensorProto) else x for x in (*arrays, *expected)]
-    if not arrays or not all(isinstance(x, np.ndarray | np.generic) for x in tensors):
+    if not arrays or not all(isinstance(x, np.ndarray | np.generic) and x.size for x in tensors):
         return None
     made = onnx.ModelProto()
     made.CopyFrom(case.model)
