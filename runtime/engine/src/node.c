@@ -68,30 +68,32 @@ static uint32_t block_of(const fg_value_state *out, uint32_t block, uint32_t pix
     return pixel / out->cols / block * fg_mask_words(out->cols) * 64u + pixel % out->cols / block;
 }
 
-/* Flags of one computed chunk: which pixels differ from what is held, and which of them their gate lets through. */
+/* Flags of one computed chunk, and its changed pixels written. */
 static void judge(const node_work *work, const uint32_t *pixels, uint32_t count, const float *tile, uint8_t *flags)
 {
     const fg_value_state *out = work->context.output;
-    size_t channels = out->channels;
-    for (uint32_t i = 0; i < count; i++) {
-        const float *fresh = tile + i * work->out_stride, *held = out->data + pixels[i] * channels;
-        if (memcmp(fresh, held, channels * sizeof *held) == 0) {
-            flags[i] = FG_PIXEL_SAME;
-        } else if (!work->gated) {
-            flags[i] = FG_PIXEL_CHANGED;
-        } else {
-            float distance = work->context.kernels->distance_f32(work->norm, fresh, held, channels);
-            flags[i] = distance <= work->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED; /* a NaN fires */
-        }
-    }
-    if (!work->gated || work->block == 1) return;
-    for (uint32_t start = 0, end; start < count; start = end) { /* one pixel fires for its whole block */
+    uint32_t blocks = work->gated && work->block > 1;
+    fg_judge_f32_args args = {.fresh = tile,
+                              .stride = work->out_stride,
+                              .held = out->data,
+                              .pixels = pixels,
+                              .count = count,
+                              .channels = out->channels,
+                              .gated = work->gated,
+                              .norm = work->norm,
+                              .limit = work->limit,
+                              .commit = !blocks,
+                              .flags = flags};
+    work->context.kernels->judge_f32(&args);
+    for (uint32_t start = 0, end; blocks && start < count; start = end) { /* one pixel fires for its whole block */
         uint32_t fires = 0, block = block_of(out, work->block, pixels[start]);
         for (end = start; end < count && block_of(out, work->block, pixels[end]) == block; end++) {
             fires |= flags[end] == FG_PIXEL_CHANGED;
         }
         for (uint32_t i = start; fires && i < end; i++) {
-            if (flags[i] == FG_PIXEL_HELD) flags[i] = FG_PIXEL_CHANGED;
+            if (flags[i] == FG_PIXEL_SAME) continue;
+            flags[i] = FG_PIXEL_CHANGED;
+            memcpy(out->data + pixels[i] * (size_t)out->channels, tile + i * work->out_stride, out->channels * sizeof *tile);
         }
     }
 }
@@ -102,15 +104,14 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     const fg_stream *stream = work->stream;
     uint32_t start = stream->chunks[item], count = stream->chunks[item + 1] - start;
     const uint32_t *pixels = stream->pixels + start;
-    uint8_t *flags = stream->flags + start, *memory = stream->thread_scratch + thread * stream->thread_bytes;
+    uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     float *held = work->context.output->data, *tile = (float *)(void *)memory;
     size_t channels = work->context.output->channels;
     if (work->direct) tile = held + pixels[0] * channels; /* all pixels are listed: a chunk's follow each other */
     work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
     if (work->direct) return;
-    if (!work->full) judge(work, pixels, count, tile, flags);
-    for (uint32_t i = 0; i < count; i++) {
-        if (!work->full && flags[i] != FG_PIXEL_CHANGED) continue;
+    if (!work->full) judge(work, pixels, count, tile, stream->flags + start);
+    for (uint32_t i = 0; work->full && i < count; i++) {
         memcpy(held + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
     }
 }
@@ -124,28 +125,37 @@ static void run_chunks(fg_stream *stream, node_work *work, uint32_t chunks)
     for (uint32_t i = 0; i < chunks; i++) run_chunk(work, i, 0);
 }
 
-/* Turns the flags of the work list into the changed mask and the residue. */
-static void merge_flags(fg_stream *stream, fg_node_state *state, fg_value_state *out, uint32_t count)
+/* Turns the flags of candidates listed in row order into the changed mask and the residue. */
+static uint64_t merge_rows(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out)
 {
-    uint64_t changed = 0;
-    fg_mask_clear(out->mask, (size_t)out->rows * out->words);
+    const uint8_t *flag = stream->flags;
+    uint64_t count = 0;
+    for (size_t w = 0; w < (size_t)out->rows * out->words; w++) {
+        uint64_t candidates = stream->candidates[w], changed = 0, held = 0;
+        for (uint64_t rest = candidates; rest; rest &= rest - 1, flag++) {
+            uint64_t bit = rest & (0 - rest);
+            changed |= *flag == FG_PIXEL_CHANGED ? bit : 0;
+            held |= *flag == FG_PIXEL_HELD ? bit : 0;
+        }
+        out->mask[w] = changed;
+        count += (uint64_t)__builtin_popcountll(changed);
+        if (state->residue) state->residue[w] = (state->residue[w] & ~candidates) | held;
+    }
+    return count;
+}
+
+/* The same for candidates listed block by block. */
+static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out, uint32_t count)
+{
+    size_t words = (size_t)out->rows * out->words;
+    fg_mask_clear(out->mask, words);
+    for (size_t w = 0; state->residue && w < words; w++) state->residue[w] &= ~stream->candidates[w];
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = stream->pixels[i] / out->cols, col = stream->pixels[i] % out->cols;
-        size_t word = (size_t)row * out->words + col / 64u;
-        uint64_t bit = UINT64_C(1) << (col % 64u);
-        if (stream->flags[i] == FG_PIXEL_CHANGED) {
-            out->mask[word] |= bit;
-            changed++;
-        }
-        if (!state->residue) continue;
-        if (stream->flags[i] == FG_PIXEL_HELD) {
-            state->residue[word] |= bit;
-        } else {
-            state->residue[word] &= ~bit;
-        }
+        if (stream->flags[i] == FG_PIXEL_CHANGED) fg_mask_set(out->mask + (size_t)row * out->words, col);
+        if (stream->flags[i] == FG_PIXEL_HELD) fg_mask_set(state->residue + (size_t)row * out->words, col);
     }
-    if (state->residue) state->residue_any = fg_mask_any(state->residue, (size_t)out->rows * out->words);
-    state->changed = changed;
+    return fg_mask_count(out->mask, words);
 }
 
 /* The node's standard deviation, summed per row in 8 lanes in double, rows in order: equal for any thread count. */
@@ -276,7 +286,8 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         state->residue_any = 0;
         state->changed = count;
     } else {
-        merge_flags(stream, state, out, count);
+        state->changed = work.block > 1 ? merge_blocks(stream, state, out, count) : merge_rows(stream, state, out);
+        state->residue_any = state->residue && fg_mask_any(state->residue, words);
     }
     out->changed = state->changed > 0;
     state->stale |= out->changed;

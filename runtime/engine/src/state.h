@@ -44,8 +44,6 @@ struct fg_stream {
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };
 
-typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
-
 enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
     FG_MAX_THREADS = 256

@@ -64,6 +64,23 @@ typedef struct fg_where_f32_args {
  *
  * binary_f32: kinds fg_binary; a_step, b_step are 0 or 1; out may be a or b. Comparisons give 1 or 0. min and max
  * return NaN if either operand is NaN. */
+/* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * stride and
+ * held + pixels[i] * channels are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where distance_f32 is at
+ * most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are copied to held. */
+typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
+
+typedef struct fg_judge_f32_args {
+    const float *fresh;
+    size_t stride; /* numbers between fresh pixels */
+    float *held;
+    const uint32_t *pixels;
+    size_t count, channels;
+    uint32_t gated, norm;
+    float limit;
+    uint32_t commit;
+    uint8_t *flags;
+} fg_judge_f32_args;
+
 typedef struct fg_reduce_channels_f32_args {
     uint32_t kind; /* fg_reduce */
     const float *x;

@@ -6,6 +6,8 @@
 #include "loops.h"
 #include "numeric.h"
 
+#include <string.h>
+
 #define JOIN(f, lane) f(f(f(lane[0], lane[4]), f(lane[2], lane[6])), f(f(lane[1], lane[5]), f(lane[3], lane[7])))
 
 static inline float add(float a, float b) { return a + b; }
@@ -45,6 +47,36 @@ static float distance_f32(uint32_t norm, const float *a, const float *b, size_t 
     case FG_NORM_L1: return distance_l1(a, b, count);
     case FG_NORM_RMS: return distance_rms(a, b, count);
     default: return distance_max(a, b, count);
+    }
+}
+
+/* Whether any bit differs. Numbers as they lie in memory: -0 and 0 differ, equal NaNs do not. */
+static uint32_t bits_differ(const float *a, const float *b, size_t count)
+{
+    uint32_t differ = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t x, y;
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        differ |= x ^ y;
+    }
+    return differ;
+}
+
+static void judge_f32(const fg_judge_f32_args *args)
+{
+    for (size_t p = 0; p < args->count; p++) {
+        const float *fresh = args->fresh + p * args->stride;
+        float *held = args->held + args->pixels[p] * args->channels;
+        uint8_t flag = FG_PIXEL_CHANGED;
+        if (!bits_differ(fresh, held, args->channels)) {
+            flag = FG_PIXEL_SAME;
+        } else if (args->gated && distance_f32(args->norm, fresh, held, args->channels) <= args->limit) {
+            flag = FG_PIXEL_HELD;
+        }
+        args->flags[p] = flag;
+        if (!args->commit || flag != FG_PIXEL_CHANGED) continue;
+        for (size_t i = 0; i < args->channels; i++) held[i] = fresh[i];
     }
 }
 

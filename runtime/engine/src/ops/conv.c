@@ -179,6 +179,7 @@ typedef struct conv_call {
     const float *weights, *bias;
     uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
     uint32_t joined;                                     /* taps of a kernel row are one tap */
+    uint32_t rows[FG_CHUNK_PIXELS], cols[FG_CHUNK_PIXELS]; /* of the listed pixels */
 } conv_call;
 
 /* Output positions begin .. begin + count - 1 of an axis have all taps inside the input. */
@@ -198,18 +199,20 @@ static int is_interior(const conv_call *call, uint32_t row, uint32_t col)
     return row - call->row_begin < call->row_count && col - call->col_begin < call->col_count;
 }
 
-static conv_call conv_begin(const fg_op_context *context, void *memory)
+static void conv_begin(conv_call *call, const fg_op_context *context, const uint32_t *pixels, uint32_t count, void *memory)
 {
-    conv_call call = {.context = context, .s = shape_of(context->graph, context->node), .x = fg_op_input(context, CONV_X)};
-    const fg_conv_attributes *a = &call.s.a;
     const fg_value_state *out = context->output;
-    lay_out(&call.s, memory, &call.scratch);
-    interior(call.x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call.row_begin, &call.row_count);
-    interior(call.x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call.col_begin, &call.col_count);
-    call.joined = call.s.groups == 1 && (a->dilation_w == 1 || a->kernel_w == 1);
-    call.weights = fg_op_input(context, CONV_WEIGHTS)->data;
-    call.bias = pad_bias(context, &call.s, &call.scratch);
-    return call;
+    call->context = context;
+    call->s = shape_of(context->graph, context->node);
+    call->x = fg_op_input(context, CONV_X);
+    const fg_conv_attributes *a = &call->s.a;
+    lay_out(&call->s, memory, &call->scratch);
+    interior(call->x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call->row_begin, &call->row_count);
+    interior(call->x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call->col_begin, &call->col_count);
+    call->joined = call->s.groups == 1 && (a->dilation_w == 1 || a->kernel_w == 1);
+    call->weights = fg_op_input(context, CONV_WEIGHTS)->data;
+    call->bias = pad_bias(context, &call->s, &call->scratch);
+    fg_op_positions(pixels, count, out->cols, call->rows, call->cols);
 }
 
 /* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
@@ -254,11 +257,10 @@ static void point_at_interior(const conv_call *call, const ptrdiff_t *first, siz
 }
 
 /* The listed pixels whose numbers stand in slots, all interior or none. */
-static void run_slots(const conv_call *call, const uint32_t *pixels, const uint32_t *slots, size_t count, int inside,
+static void run_slots(const conv_call *call, const uint32_t *slots, size_t count, int inside,
                       float *out, size_t out_stride)
 {
     const conv_shape *s = &call->s;
-    uint32_t cols = call->context->output->cols;
     size_t taps = s->taps, depth = s->group_in;
     if (inside && call->joined) {
         taps = (size_t)s->a.kernel_h;
@@ -269,7 +271,7 @@ static void run_slots(const conv_call *call, const uint32_t *pixels, const uint3
         ptrdiff_t first[FG_GEMM_MAX_ROWS];
         float *to[FG_GEMM_MAX_ROWS];
         for (size_t r = 0; r < rows; r++) {
-            uint32_t slot = slots[done + r], row = pixels[slot] / cols, col = pixels[slot] % cols;
+            uint32_t slot = slots[done + r], row = call->rows[slot], col = call->cols[slot];
             to[r] = out + slot * out_stride;
             if (inside) {
                 first[r] = first_tap(call, row, col);
@@ -301,10 +303,9 @@ static void depthwise_run(const fg_op_context *context, const conv_shape *s, con
 /* Listed pixels that follow each other in an interior row are one run; the others are computed one by one. */
 static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
 {
-    uint32_t cols = call->context->output->cols;
     size_t step = (size_t)call->s.a.stride_w * call->x->channels;
     for (uint32_t i = 0, n; i < count; i += n) {
-        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
+        uint32_t row = call->rows[i], col = call->cols[i];
         n = 1;
         if (is_interior(call, row, col)) {
             ptrdiff_t first = first_tap(call, row, col);
@@ -322,20 +323,21 @@ static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint
 static void conv_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                          size_t out_stride, void *memory)
 {
-    conv_call call = conv_begin(context, memory);
+    conv_call call;
+    conv_begin(&call, context, pixels, count, memory);
     if (call.s.depthwise) {
         depthwise_pixels(&call, pixels, count, out, out_stride);
     } else {
-        uint32_t slots[FG_CHUNK_PIXELS], cols = context->output->cols, inside = 0, outside = FG_CHUNK_PIXELS;
+        uint32_t slots[FG_CHUNK_PIXELS], inside = 0, outside = FG_CHUNK_PIXELS;
         for (uint32_t i = 0; i < count; i++) { /* interior ones from the front, the others from the back */
-            if (is_interior(&call, pixels[i] / cols, pixels[i] % cols)) {
+            if (is_interior(&call, call.rows[i], call.cols[i])) {
                 slots[inside++] = i;
             } else {
                 slots[--outside] = i;
             }
         }
-        run_slots(&call, pixels, slots, inside, 1, out, out_stride);
-        run_slots(&call, pixels, slots + outside, FG_CHUNK_PIXELS - outside, 0, out, out_stride);
+        run_slots(&call, slots, inside, 1, out, out_stride);
+        run_slots(&call, slots + outside, FG_CHUNK_PIXELS - outside, 0, out, out_stride);
     }
     finish(context, pixels, count, out, out_stride);
 }
@@ -401,13 +403,13 @@ static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t co
 
 /* The pixels of one phase among those listed, tile by tile. */
 static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps, const float *weights,
-                          const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
+                          uint32_t count, float *out, size_t out_stride)
 {
     const conv_shape *s = &call->s;
     const float **pointers = call->scratch.pointers;
-    uint32_t cols = call->context->output->cols, slots[FG_CHUNK_PIXELS], listed = 0;
+    uint32_t slots[FG_CHUNK_PIXELS], listed = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
+        uint32_t row = call->rows[i], col = call->cols[i];
         if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col) slots[listed++] = i;
     }
     for (size_t done = 0; done < listed;) {
@@ -416,7 +418,7 @@ static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t ph
         for (size_t r = 0; r < rows; r++) {
             uint32_t slot = slots[done + r];
             to[r] = out + slot * out_stride;
-            point_at_phase_taps(call, pixels[slot] / cols, pixels[slot] % cols, pointers + r, rows);
+            point_at_phase_taps(call, call->rows[slot], call->cols[slot], pointers + r, rows);
         }
         if (s->depthwise) {
             depthwise_run(call->context, s, pointers, 0, 1, taps, weights, to[0], out_stride);
@@ -430,7 +432,8 @@ static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t ph
 static void transpose_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                               size_t out_stride, void *memory)
 {
-    conv_call call = conv_begin(context, memory);
+    conv_call call;
+    conv_begin(&call, context, pixels, count, memory);
     const conv_shape *s = &call.s;
     const float *weights = call.weights;
     for (uint32_t row = 0; row < (uint32_t)s->a.stride_h; row++) {
@@ -438,7 +441,7 @@ static void transpose_compute(const fg_op_context *context, const uint32_t *pixe
         for (uint32_t col = 0; col < (uint32_t)s->a.stride_w; col++) {
             size_t taps = row_taps * axis_taps(col, s->a.pad_left, s->a.kernel_w, s->a.dilation_w, s->a.stride_w);
             size_t numbers = s->depthwise ? s->groups : (size_t)s->groups * s->panels * s->group_in * FG_PANEL;
-            compute_phase(&call, row, col, taps, weights, pixels, count, out, out_stride);
+            compute_phase(&call, row, col, taps, weights, count, out, out_stride);
             weights += taps * numbers;
         }
     }

@@ -21,6 +21,23 @@ static const fg_op_entry *const entries[FG_OP_COUNT] = {
 
 const fg_op_entry *fg_op_entry_of(uint32_t op) { return entries[op]; }
 
+void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col)
+{
+    uint32_t at_row = 0, at_col = 0, at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t ahead = pixels[i] - at; /* pixels mostly follow each other: most steps need no division */
+        if (i > 0 && ahead < cols - at_col) {
+            at_col += ahead;
+        } else {
+            at_row = pixels[i] / cols;
+            at_col = pixels[i] % cols;
+        }
+        at = pixels[i];
+        row[i] = at_row;
+        col[i] = at_col;
+    }
+}
+
 void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride)
 {
     const fg_node_record *node = context->node;

@@ -88,6 +88,8 @@ static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uin
 
 static inline uint64_t fg_round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
+/* Rows and columns of listed pixels. */
+void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col);
 /* Applies the node's activation to count rows of channels numbers. */
 void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride);
 /* Bits of a value of equal or broadcast extents (1 serves all) in the output's grid. */

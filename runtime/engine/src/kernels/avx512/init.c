@@ -1,9 +1,11 @@
-/* init.c: the slots that AVX-512 fills; the others stay with AVX2, which this runs on top of. */
+/* init.c: the slots that AVX-512 fills: all. */
 #include "avx512.h"
 
 #include "../isa.h"
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
+
+#include "../pointwise_tmpl.h"
 
 void fg_kernels_init_avx512(fg_kernels *kernels)
 {
@@ -11,6 +13,7 @@ void fg_kernels_init_avx512(fg_kernels *kernels)
     kernels->gemm_rows = FG_GEMM_ROWS_AVX512;
     kernels->gemm_f32 = fg_gemm_f32_avx512;
     kernels->depthwise_f32 = fg_depthwise_f32_avx512;
+    fill_pointwise(kernels);
 }
 
 #else

@@ -1,10 +1,7 @@
 /* init.c: every slot in plain C. */
 #include "ref.h"
 
-#include "../activation_tmpl.h"
-#include "../binary_tmpl.h"
-#include "../frame_tmpl.h"
-#include "../reduce_tmpl.h"
+#include "../pointwise_tmpl.h"
 
 void fg_kernels_init_ref(fg_kernels *kernels)
 {
@@ -12,15 +9,5 @@ void fg_kernels_init_ref(fg_kernels *kernels)
     kernels->gemm_rows = 8;
     kernels->gemm_f32 = fg_gemm_f32_ref;
     kernels->depthwise_f32 = fg_depthwise_f32_ref;
-    kernels->activation_f32 = activation_f32;
-    kernels->binary_f32 = binary_f32;
-    kernels->where_f32 = where_f32;
-    kernels->distance_f32 = distance_f32;
-    kernels->accumulate_f32 = accumulate_f32;
-    kernels->blend_f32 = blend_f32;
-    kernels->softmax_f32 = softmax_f32;
-    kernels->reduce_channels_f32 = reduce_channels_f32;
-    kernels->gate_u8 = gate_u8;
-    kernels->normalize_u8 = normalize_u8;
-    kernels->resize_row_u8 = resize_row_u8;
+    fill_pointwise(kernels);
 }
