@@ -7,13 +7,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
-from onnx.backend.test.case.node import collect_testcases
 
 from converters.importers.onnx import import_onnx
-from converters.importers.onnx_node import HANDLERS
 from runtime.reference.errors import ArgumentError, FormatError, UnsupportedError
 
-from .models import check, compare, frames, model, one, ops, run
+from .models import check, compare, frames, model, one, ops
 
 ASSETS = Path(os.environ.get("FRAMEGATE_ASSETS", "does-not-exist")) / "models"
 NETWORKS = sorted(ASSETS.glob("*.onnx"))
@@ -229,54 +227,3 @@ def test_quantised_constants_are_folded():
     assert ops(check(model(nodes, {"x": (1, 3, 6, 7)}, constants))) == ["conv2d"]
     with pytest.raises(UnsupportedError, match="quantised"):
         import_onnx(one("QuantizeLinear", (1, 3, 4, 5), np.float32(0.1), np.int8(0)))
-
-
-DIFFERENT = {  # cases whose expectation is not ours
-    "averagepool_2d_ceil_last_window_starts_on_pad": "its numbers are rounded to four digits",
-    "resize_downsample_scales_linear_align_corners": "ONNX Runtime takes the rounded size",
-    "resize_downsample_scales_cubic_align_corners": "ONNX Runtime takes the rounded size",
-    **{
-        f"castlike_{prefix}": "the type to follow is a constant, widened when read"
-        for prefix in ("FLOAT", "no_saturate")
-    },
-    "bfloat16": "the engine computes in float32",
-    "BFLOAT16": "the engine computes in float32",
-    "shape_start_greater_than_end": "an empty result",
-}
-
-
-def first_input_running(case):
-    """A node test with all inputs but the first made constant; None where it has no tensors."""
-    arrays, expected = case.data_sets[0]
-    tensors = [numpy_helper.to_array(x) if isinstance(x, onnx.TensorProto) else x for x in (*arrays, *expected)]
-    if not arrays or not all(isinstance(x, np.ndarray | np.generic) and x.size for x in tensors):
-        return None
-    made = onnx.ModelProto()
-    made.CopyFrom(case.model)
-    for item, array in list(zip(made.graph.input, tensors, strict=False))[1:]:
-        made.graph.initializer.append(numpy_helper.from_array(np.asarray(array), item.name))
-    return made, {made.graph.input[0].name: np.asarray(tensors[0])}, tensors[len(arrays) :]
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_node_tests_of_onnx():
-    """The conformance tests that come with the onnx package, where all their operators are imported."""
-    passed = 0
-    for case in collect_testcases(""):
-        operators = {("", node.op_type) for node in case.model.graph.node} if case.model else {()}
-        made = first_input_running(case) if operators <= set(HANDLERS) else None
-        if made is None or any(part in case.name for part in DIFFERENT):
-            continue
-        try:
-            graph = import_onnx(made[0])
-        except (UnsupportedError, ArgumentError):
-            continue
-        results = run(graph, made[1])
-        for output, want in zip(graph.outputs, made[2], strict=True):
-            loose = np.asarray(want).dtype == np.float16
-            have, limits = results[output.name], {"rtol": 2e-3, "atol": 2e-3} if loose else {"rtol": 1e-4, "atol": 1e-5}
-            assert have.shape == np.shape(want), case.name
-            np.testing.assert_allclose(have.astype(float), np.asarray(want).astype(float), err_msg=case.name, **limits)
-        passed += 1
-    assert passed > 600
