@@ -21,7 +21,7 @@ from runtime.reference.graph import (
 )
 
 from .builder import Builder, Operand
-from .layout import Axes, Tensor, free_layouts, is_storable
+from .layout import MAX_PIXELS_PER_AXIS, Axes, Tensor, free_layouts, is_storable
 from .onnx_node import OnnxNode, Result, Unsupported, register
 from .reshape import reshape
 
@@ -38,7 +38,10 @@ def image(builder: Builder, operand: Operand) -> Tensor:
         raise Unsupported(
             f"its input has a batch of {tensor.shape[0]}", "export the model with batch 1, or give --shape with 1 first"
         )
-    return builder.as_layout(tensor, tuple(range(2, rank)))
+    axes = tuple(range(2, rank))
+    if not is_storable(tensor.shape, axes):
+        raise Unsupported(f"its input has shape {tensor.shape}; sides up to {MAX_PIXELS_PER_AXIS} are supported")
+    return builder.as_layout(tensor, axes)
 
 
 def pair(values: Sequence[int] | None, default: int, rank: int) -> Pair:

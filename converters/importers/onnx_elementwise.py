@@ -51,7 +51,6 @@ BINARY = {
     "Mul": Binary.MUL,
     "Div": Binary.DIV,
     "Pow": Binary.POW,
-    "PRelu": Binary.PRELU,
 }
 COMPARISONS = {
     "Equal": Binary.EQUAL,
@@ -132,6 +131,20 @@ def _binary(node: OnnxNode, builder: Builder) -> Result:
     integer = node.op == "Div" and is_integer(dtype_of(a))
     rounding = ActivationSpec(Activation.TRUNC) if integer else ActivationSpec()
     return builder.binary(BINARY[node.op], a, b, dtype_of(a), rounding)
+
+
+@register("PRelu")
+def _prelu(node: OnnxNode, builder: Builder) -> Result:
+    x, slope = node.operand(0), node.operand(1)
+    if (
+        not isinstance(slope, Tensor)
+        and len(x.shape) > 2
+        and slope.shape == (x.shape[1],)
+        and x.shape[-1] != slope.size
+    ):
+        # One per channel, as before opset 7; exporters kept writing it.
+        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 2))
+    return builder.binary(Binary.PRELU, x, slope, dtype_of(x))
 
 
 @register(*COMPARISONS)

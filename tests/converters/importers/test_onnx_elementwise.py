@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 
 from converters.importers.onnx import import_onnx
 
-from .models import check, model, one, ops
+from .models import check, model, one, ops, run
 
 IMAGE = (1, 3, 4, 5)
 
@@ -189,3 +189,11 @@ def test_half_precision_comes_as_float():
     graph = import_onnx(made)
     assert graph.outputs[0].dtype == "float32"
     assert "float16" in graph.metadata["notes"][0]
+
+
+def test_prelu_with_one_slope_per_channel_as_before_opset_7():
+    slope = np.array([0.1, -0.2, 0.3], np.float32)
+    graph = import_onnx(one("PRelu", (1, 3, 4, 5), slope))
+    x = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
+    want = np.where(x >= 0, x, x * slope[:, None, None])
+    assert np.array_equal(run(graph, {"x": x})["y"], want)
