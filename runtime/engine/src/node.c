@@ -98,6 +98,16 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
     }
 }
 
+/* Scattered pixels' held numbers, asked for before they are computed so that comparing does not wait for memory. */
+static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
+{
+    size_t bytes = work->context.output->channels * sizeof(float);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *held = (const char *)(work->context.output->data + pixels[i] * (size_t)work->context.output->channels);
+        for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) __builtin_prefetch(held + at);
+    }
+}
+
 static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 {
     const node_work *work = shared;
@@ -107,6 +117,7 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     float *held = work->context.output->data, *tile = (float *)(void *)memory;
     size_t channels = work->context.output->channels;
+    if (!work->full) prefetch_held(work, pixels, count);
     if (work->direct) tile = held + pixels[0] * channels; /* all pixels are listed: a chunk's follow each other */
     work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
     if (work->direct) return;

@@ -6,7 +6,10 @@
 #include "../kernels/kernels.h"
 #include "../mask.h"
 
-enum { FG_CHUNK_PIXELS = 64 }; /* most pixels compute is called with; a gate block of 8 x 8 fits */
+enum {
+    FG_CHUNK_PIXELS = 64, /* most pixels compute is called with; a gate block of 8 x 8 fits */
+    FG_CACHE_LINE = 64
+};
 
 /* A value of one stream. */
 typedef struct fg_value_state {
