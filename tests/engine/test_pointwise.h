@@ -208,6 +208,36 @@ static void check_distance_f32(context *c)
     }
 }
 
+/* --- moments_f64 --- */
+static void check_moments_f64(context *c)
+{
+    for (size_t count = 0; count < 300; count++) {
+        float *x = random_floats(&c->random, count + 1, FILL_PLAIN);
+        double twin[2], got[2];
+        c->ref.moments_f64(x, count, twin);
+        c->isa.moments_f64(x, count, got);
+        CHECK(&c->count, !memcmp(twin, got, sizeof twin), "moments_f64 %s: count %zu", c->isa_name, count);
+        free(x);
+    }
+}
+
+static void truth_moments_f64(context *c)
+{
+    float x[37];
+    double got[2];
+    for (int i = 0; i < 37; i++) x[i] = (float)(i - 5);
+    c->ref.moments_f64(x, 37, got);
+    CHECK(&c->count, got[0] == 481.0 && got[1] == 10471.0, "moments_f64: %g, %g", got[0], got[1]);
+}
+
+static void bench_moments_f64(context *c)
+{
+    float *x = random_floats(&c->random, BENCH_COUNT, FILL_PLAIN);
+    double sums[2];
+    BENCH(c, "moments_f64", BENCH_COUNT, c->isa.moments_f64(x, BENCH_COUNT, sums));
+    free(x);
+}
+
 /* --- judge_f32 --- */
 static void check_judge_f32(context *c)
 {

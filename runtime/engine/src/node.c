@@ -169,26 +169,16 @@ static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state
     return fg_mask_count(out->mask, words);
 }
 
-/* The node's standard deviation, summed per row in 8 lanes in double, rows in order: equal for any thread count. */
-static float measure(const fg_value_state *value)
+/* The node's standard deviation, summed per row in double, rows in order: equal for any thread count. */
+static float measure(const fg_kernels *kernels, const fg_value_state *value)
 {
     size_t numbers = (size_t)value->cols * value->channels;
     double sum = 0.0, squares = 0.0, count = (double)numbers * value->rows;
     for (uint32_t row = 0; row < value->rows; row++) {
-        const float *x = value->data + row * numbers;
-        double s[8] = {0}, q[8] = {0};
-        for (size_t i = 0; i < numbers / 8 * 8; i += 8) {
-            for (size_t lane = 0; lane < 8; lane++) {
-                s[lane] += x[i + lane];
-                q[lane] += (double)x[i + lane] * x[i + lane];
-            }
-        }
-        for (size_t i = numbers / 8 * 8; i < numbers; i++) {
-            s[i % 8] += x[i];
-            q[i % 8] += (double)x[i] * x[i];
-        }
-        sum += ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-        squares += ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
+        double sums[2];
+        kernels->moments_f64(value->data + row * numbers, numbers, sums);
+        sum += sums[0];
+        squares += sums[1];
     }
     double mean = sum / count, variance = squares / count - mean * mean;
     return variance > 0.0 ? (float)__builtin_sqrt(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
@@ -200,7 +190,7 @@ static void measure_if_due(const fg_stream *stream, const fg_node_record *node, 
 {
     if (node->gate != FG_GATE_HOLD || node->gate_std > 0.0f || !stream->config.gating || !state->stale) return;
     if (!full && !stream->refreshing) return;
-    state->std = measure(out);
+    state->std = measure(&stream->kernels, out);
     state->stale = 0;
 }
 

@@ -81,17 +81,40 @@ static void normalize_u8(const fg_normalize_u8_args *args)
     /* clang-format on */
 }
 
+enum { FG_RESIZE_BUFFER = 1024 };
+
+/* Output pixels begin .. end - 1, whose source columns first .. last fit into the buffer: rows are blended first, over
+ * contiguous bytes, then columns. In integers the order does not matter. */
+FG_INLINE void resize_span(const fg_resize_row_u8_args *args, const size_t channels, size_t begin, size_t end,
+                           size_t first, size_t last)
+{
+    uint32_t blended[FG_RESIZE_BUFFER];
+    const uint32_t lower = args->row_weight, upper = 2048 - lower;
+    const uint8_t *top = args->top + first * channels, *bottom = args->bottom + first * channels;
+    const size_t count = (last - first + 1) * channels;
+    for (size_t k = 0; k < count; k++) blended[k] = top[k] * upper + bottom[k] * lower;
+    for (size_t i = begin; i < end; i++) {
+        const uint32_t *left = blended + (args->left[i] - first) * channels;
+        const uint32_t *right = blended + (args->right[i] - first) * channels;
+        const uint32_t v = args->weight[i], u = 2048 - v;
+        for (size_t c = 0; c < channels; c++)
+            args->out[i * channels + c] = (uint8_t)((left[c] * u + right[c] * v + (1u << 21)) >> 22);
+    }
+}
+
 FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t channels)
 {
-    const uint32_t lower = args->row_weight, upper = 2048 - lower;
-    for (size_t i = 0; i < args->pixels; i++) {
-        const size_t left = args->left[i] * channels, right = args->right[i] * channels;
-        const uint32_t v = args->weight[i], u = 2048 - v;
-        for (size_t c = 0; c < channels; c++) {
-            const uint32_t top = args->top[left + c] * u + args->top[right + c] * v;
-            const uint32_t bottom = args->bottom[left + c] * u + args->bottom[right + c] * v;
-            args->out[i * channels + c] = (uint8_t)((top * upper + bottom * lower + (1u << 21)) >> 22);
+    for (size_t begin = 0, end; begin < args->pixels; begin = end) {
+        size_t first = SIZE_MAX, last = 0;
+        for (end = begin; end < args->pixels; end++) {
+            const size_t left = args->left[end], right = args->right[end];
+            const size_t low = left < right ? left : right, high = left < right ? right : left;
+            const size_t next_first = low < first ? low : first, next_last = high > last ? high : last;
+            if (end > begin && (next_last - next_first + 1) * channels > FG_RESIZE_BUFFER) break;
+            first = next_first;
+            last = next_last;
         }
+        resize_span(args, channels, begin, end, first, last);
     }
 }
 

@@ -64,6 +64,8 @@ typedef struct fg_where_f32_args {
  *
  * binary_f32: kinds fg_binary; a_step, b_step are 0 or 1; out may be a or b. Comparisons give 1 or 0. min and max
  * return NaN if either operand is NaN. */
+/* moments_f64: sums[0] = sum of x, sums[1] = sum of x squared, in double, in the 8 lanes of distance_f32. */
+
 /* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * stride and
  * held + pixels[i] * channels are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where distance_f32 is at
  * most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are copied to held. */
@@ -109,7 +111,7 @@ typedef struct fg_normalize_u8_args {
     const float *mean, *scale;
 } fg_normalize_u8_args;
 
-/* Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
+/* |left - right| is at most 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
  * 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out = (h(top) * (2048 - row_weight) +
  * h(bottom) * row_weight + 2^21) >> 22. */
 typedef struct fg_resize_row_u8_args {

@@ -12,6 +12,7 @@ static void fill_pointwise(fg_kernels *kernels)
     kernels->where_f32 = where_f32;
     kernels->distance_f32 = distance_f32;
     kernels->judge_f32 = judge_f32;
+    kernels->moments_f64 = moments_f64;
     kernels->accumulate_f32 = accumulate_f32;
     kernels->blend_f32 = blend_f32;
     kernels->softmax_f32 = softmax_f32;

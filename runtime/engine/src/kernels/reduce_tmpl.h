@@ -80,6 +80,25 @@ static void judge_f32(const fg_judge_f32_args *args)
     }
 }
 
+static void moments_f64(const float *x, size_t count, double *sums)
+{
+    double s[FG_LANES] = {0.0}, q[FG_LANES] = {0.0};
+    const size_t whole = count / FG_LANES * FG_LANES;
+    for (size_t base = 0; base < whole; base += FG_LANES)
+        for (size_t l = 0; l < FG_LANES; l++) {
+            const double value = x[base + l];
+            s[l] += value;
+            q[l] += value * value;
+        }
+    for (size_t i = whole; i < count; i++) {
+        const double value = x[i];
+        s[i - whole] += value;
+        q[i - whole] += value * value;
+    }
+    sums[0] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    sums[1] = ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
+}
+
 static float run_sum(const float *x, size_t count) { LANES(add, 0.0f, x[i]); }
 static float run_product(const float *x, size_t count) { LANES(multiply, 1.0f, x[i]); }
 static float run_max(const float *x, size_t count) { LANES(fg_max, -FG_INFINITY, x[i]); }
