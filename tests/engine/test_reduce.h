@@ -309,7 +309,8 @@ static void check_resize_row_u8_with(context *c, const fg_kernels *kernels)
         uint16_t weight[MOST];
         const uint32_t row_weight = round % 5 ? (uint32_t)random_below(&c->random, 2049) : round % 2 * 2048;
         for (size_t i = 0; i < pixels; i++) {
-            left[i] = (uint32_t)random_below(&c->random, width);
+            const size_t last = i ? left[i - 1] : 0, most = width / pixels * 2 + 1;
+            left[i] = (uint32_t)(last + random_below(&c->random, width - last < most ? width - last : most));
             right[i] = left[i] + (left[i] + 1 < width);
             weight[i] = (uint16_t)(i % 4 ? random_below(&c->random, 2049) : i % 8 * 512);
         }

@@ -81,40 +81,40 @@ static void normalize_u8(const fg_normalize_u8_args *args)
     /* clang-format on */
 }
 
-enum { FG_RESIZE_BUFFER = 1024 };
+enum { FG_RESIZE_BUFFER = 1024, FG_RESIZE_PIXELS = 64 };
 
-/* Output pixels begin .. end - 1, whose source columns first .. last fit into the buffer: rows are blended first, over
- * contiguous bytes, then columns. In integers the order does not matter. */
+/* Output pixels begin .. end - 1, whose source columns from first on are count / channels: rows are blended first, over
+ * contiguous bytes, then columns, in integers, where the order does not matter. Several channels are worked on as four,
+ * what a pixel has too much is overwritten by the next one. */
 FG_INLINE void resize_span(const fg_resize_row_u8_args *args, const size_t channels, size_t begin, size_t end,
-                           size_t first, size_t last)
+                           size_t first, size_t count)
 {
-    uint32_t blended[FG_RESIZE_BUFFER];
+    uint32_t blended[FG_RESIZE_BUFFER + 4], results[FG_RESIZE_PIXELS * 4 + 4];
+    const size_t lanes = channels == 1 ? 1 : 4;
     const uint32_t lower = args->row_weight, upper = 2048 - lower;
     const uint8_t *top = args->top + first * channels, *bottom = args->bottom + first * channels;
-    const size_t count = (last - first + 1) * channels;
+    uint8_t *out = args->out + begin * channels;
     for (size_t k = 0; k < count; k++) blended[k] = top[k] * upper + bottom[k] * lower;
+    memset(blended + count, 0, 4 * sizeof *blended);
     for (size_t i = begin; i < end; i++) {
         const uint32_t *left = blended + (args->left[i] - first) * channels;
         const uint32_t *right = blended + (args->right[i] - first) * channels;
         const uint32_t v = args->weight[i], u = 2048 - v;
-        for (size_t c = 0; c < channels; c++)
-            args->out[i * channels + c] = (uint8_t)((left[c] * u + right[c] * v + (1u << 21)) >> 22);
+        uint32_t pixel[4];
+        for (size_t c = 0; c < lanes; c++) pixel[c] = (left[c] * u + right[c] * v + (1u << 21)) >> 22;
+        memcpy(results + (i - begin) * channels, pixel, lanes * sizeof *pixel);
     }
+    for (size_t k = 0; k < (end - begin) * channels; k++) out[k] = (uint8_t)results[k];
 }
 
 FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t channels)
 {
     for (size_t begin = 0, end; begin < args->pixels; begin = end) {
-        size_t first = SIZE_MAX, last = 0;
-        for (end = begin; end < args->pixels; end++) {
-            const size_t left = args->left[end], right = args->right[end];
-            const size_t low = left < right ? left : right, high = left < right ? right : left;
-            const size_t next_first = low < first ? low : first, next_last = high > last ? high : last;
-            if (end > begin && (next_last - next_first + 1) * channels > FG_RESIZE_BUFFER) break;
-            first = next_first;
-            last = next_last;
-        }
-        resize_span(args, channels, begin, end, first, last);
+        const size_t first = args->left[begin];
+        size_t pixels = fg_at_most(args->pixels - begin, FG_RESIZE_PIXELS), count;
+        while ((count = (args->right[begin + pixels - 1] - first + 1) * channels) > FG_RESIZE_BUFFER) pixels = (pixels + 1) / 2;
+        end = begin + pixels;
+        resize_span(args, channels, begin, end, first, count);
     }
 }
 

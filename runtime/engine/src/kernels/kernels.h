@@ -111,7 +111,7 @@ typedef struct fg_normalize_u8_args {
     const float *mean, *scale;
 } fg_normalize_u8_args;
 
-/* |left - right| is at most 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
+/* left never falls, right is left or left + 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
  * 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out = (h(top) * (2048 - row_weight) +
  * h(bottom) * row_weight + 2^21) >> 22. */
 typedef struct fg_resize_row_u8_args {
