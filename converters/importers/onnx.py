@@ -88,6 +88,10 @@ def import_onnx(source: Source, *, shapes: Mapping[str, Sequence[int]] | None = 
 def _load(source: Source) -> tuple[onnx.ModelProto, str]:
     if isinstance(source, onnx.ModelProto):
         return source, source.graph.name or "model"
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise ArgumentError(
+            f"the source is a {type(source).__name__}; give an ONNX file, its bytes, a loaded model or a torch module"
+        )
     name = "model" if isinstance(source, bytes) else Path(source).name
     try:
         model = onnx.load_model_from_string(source) if isinstance(source, bytes) else onnx.load(os.fspath(source))

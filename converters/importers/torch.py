@@ -1,10 +1,13 @@
-"""Imports a PyTorch module through PyTorch's own ONNX exporter; torch is needed only when this is called."""
+"""Imports a PyTorch module through PyTorch's own ONNX exporters; torch is needed only when this is called."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import inspect
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.reference.errors import ArgumentError
@@ -12,16 +15,21 @@ from runtime.reference.graph import Graph
 
 from .onnx import import_onnx
 
+OPSETS = {False: 17, True: 18}  # by exporter: the older one that traces, the newer one on torch.export ("dynamo")
+
 
 def import_torch(module: Any, input_shape: Sequence[int] | Sequence[Sequence[int]]) -> Graph:
     """Imports a ``torch.nn.Module`` in evaluation mode.
 
+    Inputs are named as the arguments of ``forward``; outputs "output", "output_0", "output_1" and so on where there are
+    several, or by the keys of a dictionary.
+
     Args:
-        module: the network; its training flag is restored.
+        module: the network; it is left as it was.
         input_shape: shape of its input, such as (1, 3, 240, 320), or a list of shapes of several inputs.
 
     Raises:
-        ArgumentError: torch cannot be imported, or the exporter refuses the module.
+        ArgumentError: torch cannot be imported, the shape is none, or no exporter takes the module.
         UnsupportedError, FormatError: as ``import_onnx``.
     """
     try:
@@ -30,16 +38,70 @@ def import_torch(module: Any, input_shape: Sequence[int] | Sequence[Sequence[int
         raise ArgumentError(
             "converting a module needs torch: pip install torch, or export to ONNX elsewhere"
         ) from error
-    shapes: list[Any] = [input_shape] if isinstance(input_shape[0], int) else list(input_shape)
-    frames = tuple(torch.zeros(*shape) for shape in shapes)
-    training = module.training
-    buffer = io.BytesIO()
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    like = next(module.parameters(), torch.zeros(()))
+    frames = tuple(torch.zeros(shape, dtype=like.dtype, device=like.device) for shape in _shapes(input_shape))
+    training = [each for each in module.modules() if each.training]
     try:
         module.eval()
         with torch.no_grad():
-            torch.onnx.export(module, frames, buffer, opset_version=17, dynamo=False)
-    except Exception as error:  # the exporter raises whatever the module makes it raise
-        raise ArgumentError(f"torch.onnx.export cannot export {type(module).__name__}: {error}") from error
+            return import_onnx(_exported(torch, module, frames))
     finally:
-        module.train(training)
-    return import_onnx(buffer.getvalue())
+        for each in training:
+            each.training = True
+
+
+def _shapes(given: Any) -> list[tuple[int, ...]]:
+    """One shape per input."""
+    try:
+        several = [tuple(given)] if isinstance(given[0], int) else [tuple(shape) for shape in given]
+        fine = all(shape and all(isinstance(size, int) and size > 0 for size in shape) for shape in several)
+    except (TypeError, IndexError, KeyError):
+        fine = False
+    if not fine:
+        raise ArgumentError(f"input_shape is {given!r}; it is a shape such as (1, 3, 240, 320), or a list of shapes")
+    return several
+
+
+def _exported(torch: Any, module: Any, frames: tuple[Any, ...]) -> bytes:
+    """The module as ONNX, by the first exporter that takes it."""
+    kind = type(module).__name__
+    try:
+        result = module(*frames)
+    except Exception as error:  # whatever the module raises
+        shapes = [tuple(frame.shape) for frame in frames]
+        raise ArgumentError(f"{kind} does not run on inputs of shapes {shapes}: {error}") from error
+    names = {"input_names": _input_names(module, len(frames)), "output_names": _output_names(torch, result)}
+    refusals = []
+    for dynamo, opset in OPSETS.items():
+        buffer = io.BytesIO()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it prints graphs on errors
+                warnings.simplefilter("ignore", DeprecationWarning)
+                torch.onnx.export(module, frames, buffer, opset_version=opset, dynamo=dynamo, verbose=False, **names)
+            return buffer.getvalue()
+        except Exception as error:  # the exporters raise whatever the module makes them raise
+            refusals.append(f"with dynamo={dynamo}: {error}")
+    raise ArgumentError(f"torch.onnx.export cannot export {kind}, " + "\n".join(refusals))
+
+
+def _input_names(module: Any, count: int) -> list[str] | None:
+    """The names of the first arguments of ``forward``; None leaves them to the exporter."""
+    try:
+        arguments = list(inspect.signature(module.forward).parameters.values())[:count]
+    except (TypeError, ValueError):
+        return None
+    plain = all(item.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for item in arguments)
+    return [item.name for item in arguments] if plain and len(arguments) == count else None
+
+
+def _output_names(torch: Any, result: Any) -> list[str] | None:
+    """Names for what the module gives; None leaves them to the exporter."""
+    if torch.is_tensor(result):
+        return ["output"]
+    values = list(result.values()) if isinstance(result, Mapping) else result
+    if not isinstance(values, (list, tuple)) or not all(torch.is_tensor(item) for item in values):
+        return None
+    if isinstance(result, Mapping):
+        return [str(key) for key in result]
+    return [f"output_{index}" for index in range(len(values))]
