@@ -196,13 +196,15 @@ static void check_depthwise_f32(context *c)
         const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
         const size_t step = channels * (1 + random_below(random, 3)), numbers = (pixels + taps + 1) * step;
         const int biased = random_below(random, 2) == 0;
-        float *weights = random_floats(random, taps * channels + 1, kind), *bias = random_floats(random, channels, kind);
+        float *weights = random_floats(random, taps * channels + 1, kind),
+              *bias = random_floats(random, channels, kind);
         float *x = random_floats(random, numbers, kind);
         const float **pointers = test_memory((taps + 1) * sizeof *pointers);
         for (size_t t = 0; t < taps; t++) pointers[t] = x + t * step;
         outputs out = outputs_make(random, pixels ? ((pixels - 1) * out_stride + channels) * sizeof(float) : 0);
-        fg_depthwise_f32_args args = {pointers, step, pixels, taps, channels, weights, biased ? bias : NULL,
-                                      (float *)(void *)out.ref.data, out_stride};
+        fg_depthwise_f32_args args = {
+            pointers,  step, pixels, taps, channels, weights, biased ? bias : NULL, (float *)(void *)out.ref.data,
+            out_stride};
         c->ref.depthwise_f32(&args);
         args.out = (float *)(void *)out.isa.data;
         c->isa.depthwise_f32(&args);

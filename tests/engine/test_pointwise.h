@@ -245,7 +245,8 @@ static void check_judge_f32(context *c)
         test_random *random = &c->random;
         const size_t channels = 1 + random_below(random, 70), count = random_below(random, 20), stride = channels + 3;
         float *fresh = random_floats(random, (count + 1) * stride, FILL_PLAIN);
-        float *held = random_floats(random, (count + 1) * channels, FILL_PLAIN), *twin = test_memory(4 * (count + 1) * channels);
+        float *held = random_floats(random, (count + 1) * channels, FILL_PLAIN),
+              *twin = test_memory(4 * (count + 1) * channels);
         uint32_t pixels[20];
         uint8_t flags[2][20] = {{0}};
         for (size_t p = 0; p < count; p++) {
@@ -258,13 +259,23 @@ static void check_judge_f32(context *c)
             if (p % 5 == 4) held[pixels[p] * channels] = 0.0f, fresh[p * stride] = -0.0f;
         }
         memcpy(twin, held, 4 * (count + 1) * channels);
-        fg_judge_f32_args args = {fresh, stride, twin, pixels, count, channels, round % 3 > 0, round % FG_NORM_COUNT, 0.02f * (float)channels,
-                                  round % 2, flags[0]};
+        fg_judge_f32_args args = {fresh,
+                                  stride,
+                                  twin,
+                                  pixels,
+                                  count,
+                                  channels,
+                                  round % 3 > 0,
+                                  round % FG_NORM_COUNT,
+                                  0.02f * (float)channels,
+                                  round % 2,
+                                  flags[0]};
         c->ref.judge_f32(&args);
         args.held = held, args.flags = flags[1];
         c->isa.judge_f32(&args);
         CHECK(&c->count, !memcmp(flags[0], flags[1], count) && !memcmp(held, twin, 4 * (count + 1) * channels),
-              "judge_f32 %s: channels %zu count %zu norm %u gated %u", c->isa_name, channels, count, args.norm, args.gated);
+              "judge_f32 %s: channels %zu count %zu norm %u gated %u", c->isa_name, channels, count, args.norm,
+              args.gated);
         free(fresh), free(held), free(twin);
     }
 }
@@ -280,8 +291,10 @@ static void truth_judge_f32(context *c)
         c->ref.judge_f32(&args);
         for (size_t p = 0; p < 5; p++) {
             const uint8_t expected = on || gated[p] == FG_PIXEL_SAME ? gated[p] : FG_PIXEL_CHANGED;
-            CHECK(&c->count, flags[p] == expected, "judge_f32: pixel %zu gated %u: %u, not %u", p, on, flags[p], expected);
-            CHECK(&c->count, expected != FG_PIXEL_CHANGED || !memcmp(held + 2 * p, fresh + 2 * p, 8), "judge_f32: pixel %zu not written", p);
+            CHECK(&c->count, flags[p] == expected, "judge_f32: pixel %zu gated %u: %u, not %u", p, on, flags[p],
+                  expected);
+            CHECK(&c->count, expected != FG_PIXEL_CHANGED || !memcmp(held + 2 * p, fresh + 2 * p, 8),
+                  "judge_f32: pixel %zu not written", p);
         }
         CHECK(&c->count, held[3] == (on ? 2.0f : 2.5f), "judge_f32: a held pixel was written");
     }

@@ -304,7 +304,8 @@ static void check_resize_row_u8_with(context *c, const fg_kernels *kernels)
     for (unsigned round = 0; round < 200; round++) {
         enum { MOST = 90 };
         const size_t pixels = random_below(&c->random, MOST), channels = 1 + random_below(&c->random, 4);
-        const size_t width = 1 + random_below(&c->random, round % 3 ? 60 : 2000); /* also more columns than a buffer holds */
+        const size_t width =
+            1 + random_below(&c->random, round % 3 ? 60 : 2000); /* also more columns than a buffer holds */
         uint32_t left[MOST], right[MOST];
         uint16_t weight[MOST];
         const uint32_t row_weight = round % 5 ? (uint32_t)random_below(&c->random, 2049) : round % 2 * 2048;

@@ -12,7 +12,7 @@ typedef struct node_work {
     size_t out_stride;
     uint32_t full;
     uint32_t direct; /* results may be written straight to where they are held */
-    uint32_t gated; /* compare by distance; otherwise by bits */
+    uint32_t gated;  /* compare by distance; otherwise by bits */
     uint32_t norm, block;
     float limit; /* of the distance kernel's result */
 } node_work;
@@ -93,7 +93,8 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
         for (uint32_t i = start; fires && i < end; i++) {
             if (flags[i] == FG_PIXEL_SAME) continue;
             flags[i] = FG_PIXEL_CHANGED;
-            memcpy(out->data + pixels[i] * (size_t)out->channels, tile + i * work->out_stride, out->channels * sizeof *tile);
+            memcpy(out->data + pixels[i] * (size_t)out->channels, tile + i * work->out_stride,
+                   out->channels * sizeof *tile);
         }
     }
 }
@@ -103,7 +104,8 @@ static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_
 {
     size_t bytes = work->context.output->channels * sizeof(float);
     for (uint32_t i = 0; i < count; i++) {
-        const char *held = (const char *)(work->context.output->data + pixels[i] * (size_t)work->context.output->channels);
+        const char *held =
+            (const char *)(work->context.output->data + pixels[i] * (size_t)work->context.output->channels);
         for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) __builtin_prefetch(held + at);
     }
 }
@@ -156,7 +158,8 @@ static uint64_t merge_rows(const fg_stream *stream, const fg_node_state *state, 
 }
 
 /* The same for candidates listed block by block. */
-static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out, uint32_t count)
+static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out,
+                             uint32_t count)
 {
     size_t words = (size_t)out->rows * out->words;
     fg_mask_clear(out->mask, words);

@@ -1,5 +1,5 @@
-/* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for except vec_spread, and
- *     vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
+/* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for except
+ * vec_spread, and vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
  *     MAX_FIXED_TAPS: so many weights of one vector fit into registers, MAX_FIXED_TAPS_WIDE: of two. */
 #include "loops.h"
 
@@ -60,7 +60,8 @@ FG_INLINE void channels_at(const fg_depthwise_f32_args *args, size_t c, const si
     UNROLL
     for (size_t t = 0; t < fixed; t++) {
         UNROLL
-        for (size_t v = 0; v < vectors; v++) w[t][v] = load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
+        for (size_t v = 0; v < vectors; v++)
+            w[t][v] = load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
     }
     size_t i = 0;
     for (; i + PIXELS <= args->pixels; i += PIXELS) group(args, i, c, PIXELS, vectors, fixed, w, part);

@@ -112,7 +112,8 @@ FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t c
     for (size_t begin = 0, end; begin < args->pixels; begin = end) {
         const size_t first = args->left[begin];
         size_t pixels = fg_at_most(args->pixels - begin, FG_RESIZE_PIXELS), count;
-        while ((count = (args->right[begin + pixels - 1] - first + 1) * channels) > FG_RESIZE_BUFFER) pixels = (pixels + 1) / 2;
+        while ((count = (args->right[begin + pixels - 1] - first + 1) * channels) > FG_RESIZE_BUFFER)
+            pixels = (pixels + 1) / 2;
         end = begin + pixels;
         resize_span(args, channels, begin, end, first, count);
     }

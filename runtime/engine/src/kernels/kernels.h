@@ -67,8 +67,9 @@ typedef struct fg_where_f32_args {
 /* moments_f64: sums[0] = sum of x, sums[1] = sum of x squared, in double, in the 8 lanes of distance_f32. */
 
 /* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * stride and
- * held + pixels[i] * channels are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where distance_f32 is at
- * most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are copied to held. */
+ * held + pixels[i] * channels are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where distance_f32
+ * is at most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are copied to held.
+ */
 typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
 
 typedef struct fg_judge_f32_args {
@@ -111,9 +112,9 @@ typedef struct fg_normalize_u8_args {
     const float *mean, *scale;
 } fg_normalize_u8_args;
 
-/* left never falls, right is left or left + 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns left[i] and right[i]; weights in
- * 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out = (h(top) * (2048 - row_weight) +
- * h(bottom) * row_weight + 2^21) >> 22. */
+/* left never falls, right is left or left + 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns
+ * left[i] and right[i]; weights in 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out =
+ * (h(top) * (2048 - row_weight) + h(bottom) * row_weight + 2^21) >> 22. */
 typedef struct fg_resize_row_u8_args {
     const uint8_t *top, *bottom;
     uint32_t row_weight;          /* 0 to 2048 */

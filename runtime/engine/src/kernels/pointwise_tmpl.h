@@ -1,5 +1,5 @@
-/* pointwise_tmpl.h: every slot that is plain C, vectorised by the compiler. Included by one file per instruction set, with
- * that set's flags; all give the same bits. */
+/* pointwise_tmpl.h: every slot that is plain C, vectorised by the compiler. Included by one file per instruction set,
+ * with that set's flags; all give the same bits. */
 #include "activation_tmpl.h"
 #include "binary_tmpl.h"
 #include "frame_tmpl.h"

@@ -119,8 +119,9 @@ static void pack_tile(const float *const *pointers, size_t rows, size_t taps, si
 
 /* rows pixels, all groups, from tap pointers (taps x rows, each to depth numbers per group). A group's last panel may
  * spill over the next group's columns, which are written after it. */
-static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows, size_t taps,
-                     size_t depth, const float *weights, const float *bias, float **out, const conv_scratch *scratch)
+static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows,
+                     size_t taps, size_t depth, const float *weights, const float *bias, float **out,
+                     const conv_scratch *scratch)
 {
     fg_gemm_f32_args args = {.rows = rows, .rows_stride = rows, .panel_count = s->panels, .out = out};
     const float *packed_rows[FG_GEMM_MAX_ROWS];
@@ -169,16 +170,16 @@ static void finish(const fg_op_context *context, const uint32_t *pixels, uint32_
 
 /* ---- convolution ---- */
 
-/* One compute call. Interior output pixels, whose taps all lie inside the input, need no test per tap, and where taps of
- * a kernel row lie side by side in memory they are one long tap. */
+/* One compute call. Interior output pixels, whose taps all lie inside the input, need no test per tap, and where taps
+ * of a kernel row lie side by side in memory they are one long tap. */
 typedef struct conv_call {
     const fg_op_context *context;
     conv_shape s;
     conv_scratch scratch;
     const fg_value_state *x;
     const float *weights, *bias;
-    uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
-    uint32_t joined;                                     /* taps of a kernel row are one tap */
+    uint32_t row_begin, row_count, col_begin, col_count;   /* of the interior */
+    uint32_t joined;                                       /* taps of a kernel row are one tap */
     uint32_t rows[FG_CHUNK_PIXELS], cols[FG_CHUNK_PIXELS]; /* of the listed pixels */
 } conv_call;
 
@@ -199,7 +200,8 @@ static int is_interior(const conv_call *call, uint32_t row, uint32_t col)
     return row - call->row_begin < call->row_count && col - call->col_begin < call->col_count;
 }
 
-static void conv_begin(conv_call *call, const fg_op_context *context, const uint32_t *pixels, uint32_t count, void *memory)
+static void conv_begin(conv_call *call, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
+                       void *memory)
 {
     const fg_value_state *out = context->output;
     call->context = context;
@@ -207,8 +209,10 @@ static void conv_begin(conv_call *call, const fg_op_context *context, const uint
     call->x = fg_op_input(context, CONV_X);
     const fg_conv_attributes *a = &call->s.a;
     lay_out(&call->s, memory, &call->scratch);
-    interior(call->x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call->row_begin, &call->row_count);
-    interior(call->x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call->col_begin, &call->col_count);
+    interior(call->x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call->row_begin,
+             &call->row_count);
+    interior(call->x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call->col_begin,
+             &call->col_count);
     call->joined = call->s.groups == 1 && (a->dilation_w == 1 || a->kernel_w == 1);
     call->weights = fg_op_input(context, CONV_WEIGHTS)->data;
     call->bias = pad_bias(context, &call->s, &call->scratch);
@@ -257,8 +261,8 @@ static void point_at_interior(const conv_call *call, const ptrdiff_t *first, siz
 }
 
 /* The listed pixels whose numbers stand in slots, all interior or none. */
-static void run_slots(const conv_call *call, const uint32_t *slots, size_t count, int inside,
-                      float *out, size_t out_stride)
+static void run_slots(const conv_call *call, const uint32_t *slots, size_t count, int inside, float *out,
+                      size_t out_stride)
 {
     const conv_shape *s = &call->s;
     size_t taps = s->taps, depth = s->group_in;
@@ -280,7 +284,8 @@ static void run_slots(const conv_call *call, const uint32_t *slots, size_t count
             }
         }
         if (inside) point_at_interior(call, first, rows, call->scratch.pointers);
-        run_tile(call->context, s, call->scratch.pointers, rows, taps, depth, call->weights, call->bias, to, &call->scratch);
+        run_tile(call->context, s, call->scratch.pointers, rows, taps, depth, call->weights, call->bias, to,
+                 &call->scratch);
         done += rows;
     }
 }
@@ -301,7 +306,8 @@ static void depthwise_run(const fg_op_context *context, const conv_shape *s, con
 }
 
 /* Listed pixels that follow each other in an interior row are one run; the others are computed one by one. */
-static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
+static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out,
+                             size_t out_stride)
 {
     size_t step = (size_t)call->s.a.stride_w * call->x->channels;
     for (uint32_t i = 0, n; i < count; i += n) {
@@ -381,7 +387,8 @@ static void transpose_footprint(const fg_op_context *context, uint64_t *candidat
 }
 
 /* Tap pointers of one output pixel: the phase's kernel elements, row taps outermost. */
-static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers, size_t tap_stride)
+static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers,
+                                size_t tap_stride)
 {
     const fg_conv_attributes *a = &call->s.a;
     const fg_value_state *x = call->x;
@@ -395,22 +402,24 @@ static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t co
             if (z % a->stride_w != 0) continue;
             int64_t in_col = z / a->stride_w;
             int hit = inside && z >= 0 && in_col < (int64_t)x->cols;
-            *pointers = hit ? x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels : call->context->zeros;
+            *pointers =
+                hit ? x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels : call->context->zeros;
             pointers += tap_stride;
         }
     }
 }
 
 /* The pixels of one phase among those listed, tile by tile. */
-static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps, const float *weights,
-                          uint32_t count, float *out, size_t out_stride)
+static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps,
+                          const float *weights, uint32_t count, float *out, size_t out_stride)
 {
     const conv_shape *s = &call->s;
     const float **pointers = call->scratch.pointers;
     uint32_t slots[FG_CHUNK_PIXELS], listed = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = call->rows[i], col = call->cols[i];
-        if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col) slots[listed++] = i;
+        if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col)
+            slots[listed++] = i;
     }
     for (size_t done = 0; done < listed;) {
         size_t rows = s->depthwise ? 1 : tile_rows(listed - done, call->context->kernels->gemm_rows);

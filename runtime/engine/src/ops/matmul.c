@@ -60,13 +60,8 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
             to[n] = out + (i + n) * out_stride;
             n++;
         }
-        fg_gemm_f32_args args = {.a = rows,
-                                 .rows = n,
-                                 .rows_stride = n,
-                                 .taps = 1,
-                                 .depth = depth,
-                                 .panel_count = panels,
-                                 .out = to};
+        fg_gemm_f32_args args = {
+            .a = rows, .rows = n, .rows_stride = n, .taps = 1, .depth = depth, .panel_count = panels, .out = to};
         args.panels = (const float *)context->aux + (b->rows == 1 ? 0 : matrix_row) * panels * depth * FG_PANEL;
         context->kernels->gemm_f32(&args);
         i += n;
