@@ -10,6 +10,7 @@ from .compose_gathers import compose_gathers
 from .fold_affine import fold_affine
 from .fold_constants import fold_constants
 from .fold_pad import fold_pad
+from .fold_space_to_depth import fold_space_to_depth
 from .fuse_activation import fuse_activation
 from .fuse_patterns import fuse_patterns
 from .fuse_residual import fuse_residual
@@ -24,6 +25,7 @@ PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     compose_gathers,
     fold_pad,
+    fold_space_to_depth,
     fuse_patterns,
     fold_affine,
     fuse_activation,

@@ -76,6 +76,7 @@ def test_the_order() -> None:
         "fold_constants",
         "compose_gathers",
         "fold_pad",
+        "fold_space_to_depth",
         "fuse_patterns",
         "fold_affine",
         "fuse_activation",
