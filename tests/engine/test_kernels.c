@@ -186,31 +186,45 @@ static void bench_gemm_f32(context *c)
 }
 
 /* --- depthwise_f32 --- */
+/* Runs of the given pixels over one input, one after the other in out. */
+enum { MOST_RUNS = 4 };
+
+static size_t make_runs(const size_t *pixels, size_t count, const float *const *x, float *out, size_t out_stride,
+                        fg_depthwise_run *runs)
+{
+    size_t total = 0;
+    for (size_t r = 0; r < count; total += pixels[r++])
+        runs[r] = (fg_depthwise_run){x, pixels[r], out ? out + total * out_stride : NULL};
+    return total;
+}
+
 static void check_depthwise_f32(context *c)
 {
     static const size_t usual[] = {9, 25};
     for (unsigned round = 0; round < 600; round++) {
         test_random *random = &c->random;
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        const size_t pixels = random_below(random, 14), taps = round % 3 ? usual[round % 2] : random_below(random, 12);
+        const size_t count = 1 + random_below(random, MOST_RUNS), taps = round % 3 ? usual[round % 2] : random_below(random, 12);
         const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
-        const size_t step = channels * (1 + random_below(random, 3)), numbers = (pixels + taps + 1) * step;
+        const size_t step = channels * (1 + random_below(random, 3));
         const int biased = random_below(random, 2) == 0;
-        float *weights = random_floats(random, taps * channels + 1, kind),
-              *bias = random_floats(random, channels, kind);
-        float *x = random_floats(random, numbers, kind);
+        size_t pixels[MOST_RUNS];
+        for (size_t r = 0; r < count; r++) pixels[r] = random_below(random, 9);
+        float *weights = random_floats(random, taps * channels + 1, kind), *bias = random_floats(random, channels, kind);
+        float *x = random_floats(random, (9 + taps) * step, kind);
         const float **pointers = test_memory((taps + 1) * sizeof *pointers);
         for (size_t t = 0; t < taps; t++) pointers[t] = x + t * step;
-        outputs out = outputs_make(random, pixels ? ((pixels - 1) * out_stride + channels) * sizeof(float) : 0);
-        fg_depthwise_f32_args args = {
-            pointers,  step, pixels, taps, channels, weights, biased ? bias : NULL, (float *)(void *)out.ref.data,
-            out_stride};
+        fg_depthwise_run runs[MOST_RUNS];
+        const size_t total = make_runs(pixels, count, pointers, NULL, out_stride, runs);
+        outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
+        const fg_depthwise_f32_args args = {runs, count, step, taps, channels, weights, biased ? bias : NULL, out_stride};
+        make_runs(pixels, count, pointers, (float *)(void *)out.ref.data, out_stride, runs);
         c->ref.depthwise_f32(&args);
-        args.out = (float *)(void *)out.isa.data;
+        make_runs(pixels, count, pointers, (float *)(void *)out.isa.data, out_stride, runs);
         c->isa.depthwise_f32(&args);
         CHECK(&c->count, outputs_agree(&out),
-              "depthwise_f32 %s: pixels %zu taps %zu channels %zu step %zu stride %zu bias %d fill %d", c->isa_name,
-              pixels, taps, channels, step, out_stride, biased, (int)kind);
+              "depthwise_f32 %s: runs %zu pixels %zu taps %zu channels %zu step %zu stride %zu bias %d fill %d",
+              c->isa_name, count, total, taps, channels, step, out_stride, biased, (int)kind);
         outputs_free(&out);
         free(weights), free(bias), free(x), free(pointers);
     }
@@ -222,7 +236,8 @@ static void truth_depthwise_f32(context *c)
     for (size_t j = 0; j < 6; j++) x[j] = random_float(&c->random, 1.0f), weights[j] = random_float(&c->random, 1.0f);
     for (size_t j = 0; j < 3; j++) bias[j] = random_float(&c->random, 1.0f);
     const float *pointers[2] = {x, x + 3};
-    const fg_depthwise_f32_args args = {pointers, 3, 1, 2, 3, weights, bias, out, 3};
+    const fg_depthwise_run run = {pointers, 1, out};
+    const fg_depthwise_f32_args args = {&run, 1, 3, 2, 3, weights, bias, 3};
     c->ref.depthwise_f32(&args);
     for (size_t j = 0; j < 3; j++) {
         const float expected = fmaf(x[3 + j], weights[3 + j], x[j] * weights[j]) + bias[j];
@@ -241,7 +256,8 @@ static void bench_depthwise_f32(context *c)
         float *out = aligned_floats(&c->random, pixels * count, FILL_PLAIN, &memory[2]);
         const float **pointers = test_memory(taps * sizeof *pointers);
         for (size_t t = 0; t < taps; t++) pointers[t] = x + (t / side * (pixels + side) + t % side) * count;
-        const fg_depthwise_f32_args args = {pointers, count, pixels, taps, count, weights, NULL, out, count};
+        const fg_depthwise_run run = {pointers, pixels, out};
+        const fg_depthwise_f32_args args = {&run, 1, count, taps, count, weights, NULL, count};
         const double work = 2.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {

@@ -19,10 +19,10 @@ FG_INLINE void store_lanes(float *p, vec v, size_t part)
     }
 }
 
-/* pixels x vectors results from pixel i, channel c. Constants at every call: pixels, vectors, and fixed, the number of
+/* pixels x vectors results from pixel i of a run, channel c. Constants at every call: pixels, vectors, and fixed, the number of
  * taps whose weights wait in w; 0: any number, read as they are needed. */
-FG_INLINE void group(const fg_depthwise_f32_args *args, size_t i, size_t c, const size_t pixels, const size_t vectors,
-                     const size_t fixed, vec (*w)[2], size_t part)
+FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t i, size_t c,
+                     const size_t pixels, const size_t vectors, const size_t fixed, vec (*w)[2], size_t part)
 {
     const size_t taps = fixed ? fixed : args->taps;
     vec sum[PIXELS][2];
@@ -33,7 +33,7 @@ FG_INLINE void group(const fg_depthwise_f32_args *args, size_t i, size_t c, cons
     }
     UNROLL
     for (size_t t = 0; t < taps; t++) {
-        const float *x = args->x[t] + i * args->step + c;
+        const float *x = run->x[t] + i * args->step + c;
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             const vec weight = fixed ? w[t][v] : load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
@@ -47,14 +47,14 @@ FG_INLINE void group(const fg_depthwise_f32_args *args, size_t i, size_t c, cons
         UNROLL
         for (size_t p = 0; p < pixels; p++) {
             if (args->bias) sum[p][v] = vec_add(sum[p][v], load_lanes(args->bias + c + v * VECTOR, part));
-            store_lanes(args->out + (i + p) * args->out_stride + c + v * VECTOR, sum[p][v], part);
+            store_lanes(run->out + (i + p) * args->out_stride + c + v * VECTOR, sum[p][v], part);
         }
     }
 }
 
-/* All pixels of vectors vectors of channels. */
-FG_INLINE void channels_at(const fg_depthwise_f32_args *args, size_t c, const size_t vectors, const size_t fixed,
-                           size_t part)
+/* A run's pixels of vectors vectors of channels; fixed as in group. */
+FG_INLINE void channels_at(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t c,
+                           const size_t vectors, const size_t fixed, size_t part)
 {
     vec w[MAX_FIXED_TAPS][2];
     UNROLL
@@ -64,28 +64,39 @@ FG_INLINE void channels_at(const fg_depthwise_f32_args *args, size_t c, const si
             w[t][v] = load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
     }
     size_t i = 0;
-    for (; i + PIXELS <= args->pixels; i += PIXELS) group(args, i, c, PIXELS, vectors, fixed, w, part);
-    for (; i < args->pixels; i++) group(args, i, c, 1, vectors, fixed, w, part);
+    for (; i + PIXELS <= run->pixels; i += PIXELS) group(args, run, i, c, PIXELS, vectors, fixed, w, part);
+    for (; i < run->pixels; i++) group(args, run, i, c, 1, vectors, fixed, w, part);
 }
 
-/* fixed, fixed_wide: taps whose weights are kept in registers for one and for two vectors; 0: none. */
-FG_INLINE void all_channels(const fg_depthwise_f32_args *args, const size_t fixed, const size_t fixed_wide)
+/* Channels begin .. end - 1 of a run. fixed, fixed_wide: taps whose weights are kept in registers for one and for two
+ * vectors; 0: none. */
+FG_INLINE void channel_block(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t begin, size_t end,
+                             const size_t fixed, const size_t fixed_wide)
 {
-    size_t c = 0;
-    for (; c + 2 * VECTOR <= args->channels && (fixed_wide || !fixed); c += 2 * VECTOR)
-        channels_at(args, c, 2, fixed_wide, 0);
-    for (; c + VECTOR <= args->channels; c += VECTOR) channels_at(args, c, 1, fixed, 0);
-    if (c < args->channels) channels_at(args, c, 1, 0, args->channels - c);
+    size_t c = begin;
+    for (; c + 2 * VECTOR <= end && (fixed_wide || !fixed); c += 2 * VECTOR)
+        channels_at(args, run, c, 2, fixed_wide, 0);
+    for (; c + VECTOR <= end; c += VECTOR) channels_at(args, run, c, 1, fixed, 0);
+    if (c < end) channels_at(args, run, c, 1, 0, end - c);
 }
+
+/* Blocks of channels outermost: a block's weights stay in the first cache for all runs, and a pixel's numbers are read in
+ * pieces long enough for the machine to fetch ahead. Long runs keep their weights in registers. */
+enum { FG_DEPTHWISE_BLOCK = 128, FG_DEPTHWISE_LONG = 8 };
 
 FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
 {
-    const int many = args->pixels >= PIXELS; /* else keeping weights does not pay */
-    if (many && args->taps == 9 && MAX_FIXED_TAPS >= 9) {
-        all_channels(args, 9, MAX_FIXED_TAPS_WIDE >= 9 ? 9 : 0);
-    } else if (many && args->taps == 25 && MAX_FIXED_TAPS >= 25) {
-        all_channels(args, MAX_FIXED_TAPS >= 25 ? 25 : 0, 0);
-    } else {
-        all_channels(args, 0, 0);
+    for (size_t begin = 0; begin < args->channels; begin += FG_DEPTHWISE_BLOCK) {
+        const size_t end = fg_at_most(begin + FG_DEPTHWISE_BLOCK, args->channels);
+        for (size_t r = 0; r < args->run_count; r++) {
+            const fg_depthwise_run *run = &args->runs[r];
+            if (run->pixels >= FG_DEPTHWISE_LONG && args->taps == 9) {
+                channel_block(args, run, begin, end, 9, MAX_FIXED_TAPS_WIDE >= 9 ? 9 : 0);
+            } else if (run->pixels >= FG_DEPTHWISE_LONG && args->taps == 25 && MAX_FIXED_TAPS >= 25) {
+                channel_block(args, run, begin, end, MAX_FIXED_TAPS >= 25 ? 25 : 0, 0);
+            } else {
+                channel_block(args, run, begin, end, 0, 0);
+            }
+        }
     }
 }

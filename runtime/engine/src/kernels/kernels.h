@@ -29,16 +29,22 @@ typedef struct fg_gemm_f32_args {
     float *const *out; /* rows pointers, each to panel_count * 16 numbers */
 } fg_gemm_f32_args;
 
-/* out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c], for a run of
- * pixels whose taps all lie step numbers apart. */
-typedef struct fg_depthwise_f32_args {
+/* Pixels of one row whose taps all lie step numbers apart. */
+typedef struct fg_depthwise_run {
     const float *const *x; /* taps pointers: where the first pixel's taps are */
-    size_t step;
-    size_t pixels, taps, channels;
+    size_t pixels;
+    float *out; /* of the first pixel */
+} fg_depthwise_run;
+
+/* Per run: out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c]. Runs are
+ * handed over together so that a channel's weights are read once for all of them. */
+typedef struct fg_depthwise_f32_args {
+    const fg_depthwise_run *runs;
+    size_t run_count;
+    size_t step, taps, channels;
     const float *weights; /* taps x channels */
     const float *bias;    /* channels numbers, or NULL */
-    float *out;
-    size_t out_stride; /* numbers between two pixels */
+    size_t out_stride;    /* numbers between two pixels */
 } fg_depthwise_f32_args;
 
 /* Steps are 0 (one number serves all) or 1. */

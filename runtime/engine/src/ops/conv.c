@@ -45,7 +45,8 @@ typedef struct conv_scratch {
 
 static uint64_t lay_out(const conv_shape *s, uint8_t *base, conv_scratch *scratch)
 {
-    uint64_t pointers = (uint64_t)s->taps * FG_GEMM_MAX_ROWS * sizeof(float *);
+    /* a depthwise pixel may be a run of its own */
+    uint64_t pointers = (uint64_t)s->taps * (s->depthwise ? FG_CHUNK_PIXELS : FG_GEMM_MAX_ROWS) * sizeof(float *);
     uint64_t bias = (uint64_t)s->groups * s->panels * FG_PANEL * sizeof(float);
     uint64_t packed = s->group_in < PACK_BELOW_CHANNELS ? (uint64_t)s->taps * s->group_in * FG_GEMM_MAX_ROWS * 4 : 0;
     uint64_t sizes[3] = {pointers, bias, packed}, used = 0;
@@ -290,40 +291,41 @@ static void run_slots(const conv_call *call, const uint32_t *slots, size_t count
     }
 }
 
-static void depthwise_run(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t step,
-                          size_t pixels, size_t taps, const float *weights, float *out, size_t out_stride)
+static void depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step, size_t taps,
+                           const float *weights, size_t out_stride)
 {
-    fg_depthwise_f32_args args = {.x = pointers,
+    fg_depthwise_f32_args args = {.runs = runs,
+                                  .run_count = count,
                                   .step = step,
-                                  .pixels = pixels,
                                   .taps = taps,
-                                  .channels = s->groups,
+                                  .channels = call->s.groups,
                                   .weights = weights,
-                                  .bias = fg_op_optional(context, CONV_BIAS),
-                                  .out = out,
+                                  .bias = call->bias,
                                   .out_stride = out_stride};
-    context->kernels->depthwise_f32(&args);
+    if (count) call->context->kernels->depthwise_f32(&args);
 }
 
-/* Listed pixels that follow each other in an interior row are one run; the others are computed one by one. */
-static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out,
-                             size_t out_stride)
+/* Listed pixels that follow each other in an interior row are one run, the others runs of one. */
+static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
 {
-    size_t step = (size_t)call->s.a.stride_w * call->x->channels;
-    for (uint32_t i = 0, n; i < count; i += n) {
+    fg_depthwise_run runs[FG_CHUNK_PIXELS];
+    const float **pointers = call->scratch.pointers;
+    size_t run_count = 0;
+    for (uint32_t i = 0, n; i < count; i += n, pointers += call->s.taps) {
         uint32_t row = call->rows[i], col = call->cols[i];
         n = 1;
         if (is_interior(call, row, col)) {
             ptrdiff_t first = first_tap(call, row, col);
             uint32_t most = call->col_begin + call->col_count - col;
             while (n < most && i + n < count && pixels[i + n] == pixels[i] + n) n++;
-            point_at_interior(call, &first, 1, call->scratch.pointers);
+            point_at_interior(call, &first, 1, pointers);
         } else {
-            point_at_taps(call, row, col, call->scratch.pointers, 1);
+            point_at_taps(call, row, col, pointers, 1);
         }
-        depthwise_run(call->context, &call->s, call->scratch.pointers, step, n, call->s.taps, call->weights,
-                      out + i * out_stride, out_stride);
+        runs[run_count++] = (fg_depthwise_run){pointers, n, out + i * out_stride};
     }
+    size_t step = (size_t)call->s.a.stride_w * call->x->channels;
+    depthwise_runs(call, runs, run_count, step, call->s.taps, call->weights, out_stride);
 }
 
 static void conv_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
@@ -421,19 +423,24 @@ static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t ph
         if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col)
             slots[listed++] = i;
     }
+    if (s->depthwise) {
+        fg_depthwise_run runs[FG_CHUNK_PIXELS];
+        for (uint32_t i = 0; i < listed; i++, pointers += taps) {
+            point_at_phase_taps(call, call->rows[slots[i]], call->cols[slots[i]], pointers, 1);
+            runs[i] = (fg_depthwise_run){pointers, 1, out + slots[i] * out_stride};
+        }
+        depthwise_runs(call, runs, listed, 0, taps, weights, out_stride);
+        return;
+    }
     for (size_t done = 0; done < listed;) {
-        size_t rows = s->depthwise ? 1 : tile_rows(listed - done, call->context->kernels->gemm_rows);
+        size_t rows = tile_rows(listed - done, call->context->kernels->gemm_rows);
         float *to[FG_GEMM_MAX_ROWS];
         for (size_t r = 0; r < rows; r++) {
             uint32_t slot = slots[done + r];
             to[r] = out + slot * out_stride;
             point_at_phase_taps(call, call->rows[slot], call->cols[slot], pointers + r, rows);
         }
-        if (s->depthwise) {
-            depthwise_run(call->context, s, pointers, 0, 1, taps, weights, to[0], out_stride);
-        } else {
-            run_tile(call->context, s, pointers, rows, taps, s->group_in, weights, call->bias, to, &call->scratch);
-        }
+        run_tile(call->context, s, pointers, rows, taps, s->group_in, weights, call->bias, to, &call->scratch);
         done += rows;
     }
 }

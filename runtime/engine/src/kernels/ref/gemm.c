@@ -31,14 +31,19 @@ void fg_gemm_f32_ref(const fg_gemm_f32_args *args)
     }
 }
 
-void fg_depthwise_f32_ref(const fg_depthwise_f32_args *args)
+static void depthwise_run(const fg_depthwise_f32_args *args, const fg_depthwise_run *run)
 {
-    for (size_t i = 0; i < args->pixels; i++) {
+    for (size_t i = 0; i < run->pixels; i++) {
         for (size_t c = 0; c < args->channels; c++) {
             float sum = 0.0f;
             for (size_t t = 0; t < args->taps; t++)
-                sum = fg_fused(args->x[t][i * args->step + c], args->weights[t * args->channels + c], sum);
-            args->out[i * args->out_stride + c] = args->bias ? sum + args->bias[c] : sum;
+                sum = fg_fused(run->x[t][i * args->step + c], args->weights[t * args->channels + c], sum);
+            run->out[i * args->out_stride + c] = args->bias ? sum + args->bias[c] : sum;
         }
     }
+}
+
+void fg_depthwise_f32_ref(const fg_depthwise_f32_args *args)
+{
+    for (size_t r = 0; r < args->run_count; r++) depthwise_run(args, &args->runs[r]);
 }

@@ -1,0 +1,33 @@
+"""LiteRT (TensorFlow Lite) with XNNPACK, on a `.tflite` file that the user brings: see docs/performance.md."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import video
+from ..errors import Error
+from . import Array, Run, Task
+
+DISTRIBUTION = "ai-edge-litert"
+
+
+def open_session(task: Task) -> Run:
+    """As ``rivals.open_session``. Channels may come first or last in the file; its outputs must be in order."""
+    module = video.required("bench", "comparing with LiteRT", "ai_edge_litert.interpreter")
+    if task.tflite is None:
+        raise Error("LiteRT needs the network as a .tflite file: give one with --tflite, or put it beside the .onnx")
+    interpreter = module.Interpreter(task.tflite, num_threads=task.threads)
+    interpreter.allocate_tensors()
+    details = interpreter.get_input_details()[0]
+    shape, last = tuple(details["shape"]), tuple(task.shape[axis] for axis in (0, 2, 3, 1)[: len(task.shape)])
+    if details["dtype"] != np.float32 or shape not in (task.shape, last):
+        raise Error(f"{task.tflite} takes {details['dtype'].__name__} {shape}, not float32 {task.shape}")
+    axes = tuple(range(len(shape))) if shape == task.shape else (0, 2, 3, 1)
+    targets = [each["index"] for each in sorted(interpreter.get_output_details(), key=lambda each: each["name"])]
+
+    def run(x: Array) -> list[Array]:
+        interpreter.set_tensor(details["index"], np.ascontiguousarray(x.transpose(axes)))
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in targets]
+
+    return run

@@ -1,0 +1,69 @@
+"""ncnn, converted by pnnx, without its half-precision formats."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .. import video
+from ..errors import Error
+from . import Array, Run, Task
+
+DISTRIBUTION = "ncnn"
+HALF = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_bf16_packed")
+
+
+def converted(task: Task) -> Path:
+    """Folder with the network as ``net.ncnn.param`` and ``net.ncnn.bin``, made if it is not there."""
+    folder = Path(task.cache) / "ncnn"
+    if (folder / "net.ncnn.bin").exists():
+        return folder
+    program = shutil.which("pnnx", path=str(Path(sys.executable).parent)) or shutil.which("pnnx")
+    if program is None:
+        raise video.MissingPackageError("converting for ncnn needs pnnx: pip install 'framegate[bench]'")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(task.onnx, folder / "net.onnx")
+    shape = ",".join(map(str, task.shape))
+    command = [program, "net.onnx", f"inputshape=[{shape}]f32", "fp16=0"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for path in folder.iterdir():
+        if path.name not in ("net.ncnn.param", "net.ncnn.bin"):
+            path.unlink()
+    if not (folder / "net.ncnn.bin").exists():
+        raise Error(f"pnnx cannot convert {task.onnx}: {(done.stdout + done.stderr).strip()[-200:]}")
+    return folder
+
+
+def open_session(task: Task) -> Run:
+    """As ``rivals.open_session``."""
+    ncnn = video.required("bench", "comparing with ncnn", "ncnn")
+    folder = converted(task)
+    net = ncnn.Net()
+    net.opt.num_threads = task.threads
+    net.opt.use_vulkan_compute = False
+    for option in HALF:
+        if hasattr(net.opt, option):
+            setattr(net.opt, option, False)
+    if net.load_param(str(folder / "net.ncnn.param")) or net.load_model(str(folder / "net.ncnn.bin")):
+        raise Error(f"ncnn cannot load what pnnx made of {task.onnx}")
+    source = net.input_names()[0]
+    targets = sorted(net.output_names(), key=lambda name: int(name.removeprefix("out")))
+    if len(targets) != len(task.outputs):
+        raise Error(f"pnnx made {len(targets)} outputs of {len(task.outputs)} in {task.onnx}")
+
+    def run(x: Array) -> list[Array]:
+        extractor = net.create_extractor()
+        extractor.input(source, ncnn.Mat(x[0]))  # a view; its first axis is the batch
+        found = []
+        for name in targets:
+            status, out = extractor.extract(name)
+            if status:
+                raise Error(f"ncnn cannot compute {name} of {task.onnx}")
+            found.append(np.array(out, copy=False))
+        return found
+
+    return run
