@@ -204,20 +204,23 @@ static void check_depthwise_f32(context *c)
     for (unsigned round = 0; round < 600; round++) {
         test_random *random = &c->random;
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        const size_t count = 1 + random_below(random, MOST_RUNS), taps = round % 3 ? usual[round % 2] : random_below(random, 12);
+        const size_t count = 1 + random_below(random, MOST_RUNS),
+                     taps = round % 3 ? usual[round % 2] : random_below(random, 12);
         const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
         const size_t step = channels * (1 + random_below(random, 3));
         const int biased = random_below(random, 2) == 0;
         size_t pixels[MOST_RUNS];
         for (size_t r = 0; r < count; r++) pixels[r] = random_below(random, 9);
-        float *weights = random_floats(random, taps * channels + 1, kind), *bias = random_floats(random, channels, kind);
+        float *weights = random_floats(random, taps * channels + 1, kind),
+              *bias = random_floats(random, channels, kind);
         float *x = random_floats(random, (9 + taps) * step, kind);
         const float **pointers = test_memory((taps + 1) * sizeof *pointers);
         for (size_t t = 0; t < taps; t++) pointers[t] = x + t * step;
         fg_depthwise_run runs[MOST_RUNS];
         const size_t total = make_runs(pixels, count, pointers, NULL, out_stride, runs);
         outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
-        const fg_depthwise_f32_args args = {runs, count, step, taps, channels, weights, biased ? bias : NULL, out_stride};
+        const fg_depthwise_f32_args args = {runs,      count, step, taps, channels, weights, biased ? bias : NULL,
+                                            out_stride};
         make_runs(pixels, count, pointers, (float *)(void *)out.ref.data, out_stride, runs);
         c->ref.depthwise_f32(&args);
         make_runs(pixels, count, pointers, (float *)(void *)out.isa.data, out_stride, runs);

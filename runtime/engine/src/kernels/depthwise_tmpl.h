@@ -19,8 +19,8 @@ FG_INLINE void store_lanes(float *p, vec v, size_t part)
     }
 }
 
-/* pixels x vectors results from pixel i of a run, channel c. Constants at every call: pixels, vectors, and fixed, the number of
- * taps whose weights wait in w; 0: any number, read as they are needed. */
+/* pixels x vectors results from pixel i of a run, channel c. Constants at every call: pixels, vectors, and fixed, the
+ * number of taps whose weights wait in w; 0: any number, read as they are needed. */
 FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t i, size_t c,
                      const size_t pixels, const size_t vectors, const size_t fixed, vec (*w)[2], size_t part)
 {
@@ -80,9 +80,9 @@ FG_INLINE void channel_block(const fg_depthwise_f32_args *args, const fg_depthwi
     if (c < end) channels_at(args, run, c, 1, 0, end - c);
 }
 
-/* Blocks of channels outermost: a block's weights stay in the first cache for all runs, and a pixel's numbers are read in
- * pieces long enough for the machine to fetch ahead. Long runs keep their weights in registers. */
-enum { FG_DEPTHWISE_BLOCK = 128, FG_DEPTHWISE_LONG = 8 };
+/* Blocks of channels outermost: a block's weights stay in the first cache for all runs, and a pixel's numbers are read
+ * in pieces long enough for the machine to fetch ahead. Long runs keep their weights in registers. */
+enum { FG_DEPTHWISE_BLOCK = 256, FG_DEPTHWISE_LONG = 8 };
 
 FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
 {

@@ -36,8 +36,8 @@ typedef struct fg_depthwise_run {
     float *out; /* of the first pixel */
 } fg_depthwise_run;
 
-/* Per run: out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c]. Runs are
- * handed over together so that a channel's weights are read once for all of them. */
+/* Per run: out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c].
+ * Runs are handed over together so that a channel's weights are read once for all of them. */
 typedef struct fg_depthwise_f32_args {
     const fg_depthwise_run *runs;
     size_t run_count;

@@ -306,7 +306,8 @@ static void depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, 
 }
 
 /* Listed pixels that follow each other in an interior row are one run, the others runs of one. */
-static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
+static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out,
+                             size_t out_stride)
 {
     fg_depthwise_run runs[FG_CHUNK_PIXELS];
     const float **pointers = call->scratch.pointers;
