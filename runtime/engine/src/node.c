@@ -103,6 +103,7 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
 static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
 {
     size_t bytes = work->context.output->channels * sizeof(float);
+    if (bytes > FG_PREFETCH_BYTES) bytes = FG_PREFETCH_BYTES;
     for (uint32_t i = 0; i < count; i++) {
         const char *held =
             (const char *)(work->context.output->data + pixels[i] * (size_t)work->context.output->channels);

@@ -8,7 +8,8 @@
 
 enum {
     FG_CHUNK_PIXELS = 64, /* most pixels compute is called with; a gate block of 8 x 8 fits */
-    FG_CACHE_LINE = 64
+    FG_CACHE_LINE = 64,
+    FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
 };
 
 /* A value of one stream. */
