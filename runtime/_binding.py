@@ -162,6 +162,7 @@ class EngineStream:
         self._frames = ffi.new("fg_frame[]", lib.fg_model_input_count(model.handle))
         self._stats = ffi.new("fg_stats *")
         self._tensor = ffi.new("fg_tensor *")
+        self._views: dict[int, Array] = {}
 
     def push(self, frames: Sequence[Array]) -> None:
         """Runs the network on one frame per input.
@@ -179,6 +180,8 @@ class EngineStream:
 
     def output(self, index: int) -> Array:
         """A read-only view in the source model's shape, valid until the next push."""
+        if index in self._views:  # values stay where they are
+            return self._views[index]
         tensor = self._tensor
         _check(lib.fg_stream_output(self._handle, index, tensor))
         rank = tensor.info.rank
@@ -202,6 +205,7 @@ class EngineStream:
             strides=tuple(tensor.info.stride_bytes[0:rank]),
         )
         view.flags.writeable = False
+        self._views[index] = view
         return view
 
     def input_mask(self, index: int) -> npt.NDArray[np.bool_]:
@@ -228,6 +232,7 @@ class EngineStream:
 
     def reset(self) -> None:
         """Forget everything: the next push recomputes everything."""
+        self._views.clear()
         _check(lib.fg_stream_reset(self._handle))
 
     def _mask(self, function: Any, index: int, rows: int, cols: int) -> npt.NDArray[np.bool_]:
