@@ -1,4 +1,4 @@
-"""The command line: ``framegate convert | info | run | bench``, also ``python -m runtime``."""
+"""The command line: ``framegate convert | info | run | bench | profile``, also ``python -m runtime``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from . import __version__
-from .bench import bench
+from . import __version__, rivals
+from .bench import ROWS, bench
 from .errors import Error
 from .info import info
+from .profile import profile
 from .run import run
 
 
@@ -32,19 +33,48 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--gating", choices=("on", "off"), default="on", help="off: compute every frame dense")
     one.add_argument("--out", metavar="PATH", help="annotated pictures: a .mp4 file, or a folder for PNG images")
 
-    one = verbs.add_parser("bench", help="time gated against dense frames of a clip")
+    one = verbs.add_parser("bench", help="time dense and gated frames, and other engines on the same frames")
     one.set_defaults(function=bench)
+    _stream_arguments(one, threads=False)
+    _bench_arguments(one)
+
+    one = verbs.add_parser("profile", help="show where the time of a push goes, node by node")
+    one.set_defaults(function=_profile)
     _stream_arguments(one)
-    one.add_argument("--onnx", metavar="FILE", help="the source network: time ONNX Runtime on the same frames, too")
-    one.add_argument("--json", action="store_true", help="print figures as JSON")
+    one.add_argument("--gating", choices=("on", "off"), default="on", help="off: compute every frame dense")
+    _output_arguments(one)
     return top
 
 
-def _stream_arguments(one: argparse.ArgumentParser) -> None:
+def _bench_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--onnx", metavar="FILE", help="the source network: time other engines on it")
+    one.add_argument("--rivals", type=_names(rivals.NAMES), metavar="NAMES", help=f"some of {','.join(rivals.NAMES)}")
+    one.add_argument("--tflite", metavar="FILE", help="the network for LiteRT (default: beside the source network)")
+    one.add_argument("--python", metavar="FILE", help="the interpreter that has the other engines (default: this one)")
+    one.add_argument("--rows", type=_names(ROWS), metavar="NAMES", help=f"what to measure: some of {','.join(ROWS)}")
+    one.add_argument("--threads", type=_numbers, default=[1], metavar="N,N", help="numbers of threads (default: 1)")
+    one.add_argument("--rounds", type=_positive, default=7, metavar="N", help="bursts per engine (default: 7)")
+    one.add_argument("--clip-rounds", type=_positive, default=3, metavar="N", help="runs of the clip (default: 3)")
+    one.add_argument("--seconds", type=float, default=0.2, metavar="S", help="how long a burst takes (default: 0.2)")
+    _output_arguments(one)
+
+
+def _output_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--markdown", action="store_true", help="print tables in Markdown")
+    one.add_argument("--json", metavar="FILE", help="write figures as JSON; -: print them instead of tables")
+
+
+def _profile(options: argparse.Namespace) -> int:
+    """The verb, with the writer that only the converters have."""
+    return profile(options, importlib.import_module("converters.writer").to_bytes)
+
+
+def _stream_arguments(one: argparse.ArgumentParser, *, threads: bool = True) -> None:
     one.add_argument("model", metavar="MODEL", help="a .fgm file")
     one.add_argument("source", metavar="SOURCE", help="a video file, a folder of images or a camera's index")
     one.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
-    one.add_argument("--threads", type=_positive, default=1, metavar="N")
+    if threads:
+        one.add_argument("--threads", type=_positive, default=1, metavar="N")
     one.add_argument("--threshold-scale", type=float, default=1.0, metavar="X", help="multiplies thresholds; 0: exact")
     one.add_argument("--refresh", type=int, default=16, metavar="N", help="undo what gates held back every N frames")
 
@@ -54,6 +84,22 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return number
+
+
+def _numbers(text: str) -> list[int]:
+    return [_positive(word) for word in text.split(",")]
+
+
+def _names(allowed: Sequence[str]) -> Callable[[str], list[str]]:
+    """A parser of names between commas."""
+
+    def names(text: str) -> list[str]:
+        for word in text.split(","):
+            if word not in allowed:
+                raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(allowed)}")
+        return text.split(",")
+
+    return names
 
 
 def main(argv: Sequence[str] | None = None) -> int:

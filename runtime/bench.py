@@ -1,4 +1,4 @@
-"""``framegate bench``: dense and gated frames, and other engines on the same frames. docs/performance.md has the method."""
+"""``framegate bench``: dense and gated frames, and other engines on them. docs/performance.md has the method."""
 
 from __future__ import annotations
 
@@ -148,7 +148,10 @@ def measure(
         "model": settings.model.stem,
         "mmacs": model.macs / 1e6,
         "machine": platform.processor() or platform.machine(),
-        "settings": {**dataclasses.asdict(settings), **{k: str(v) for k, v in vars(settings).items() if isinstance(v, Path)}},
+        "settings": {
+            **dataclasses.asdict(settings),
+            **{k: str(v) for k, v in vars(settings).items() if isinstance(v, Path)},
+        },
         "versions": {},
         "skipped": {},
         "rows": [],
@@ -264,7 +267,7 @@ class Race:
         return self._row("clip", name, engines, macs=answers["gated"][0]["macs"])
 
     def controlled(self, image: Array) -> list[dict[str, Any]]:
-        """The clips of ``controlled`` at the network's own size; the first frame, always computed whole, is left out."""
+        """The clips of ``controlled`` at the network's own size, without the first frame, which is computed whole."""
         info = self.model.inputs[0]
         scene = resize_linear(image, info.height, info.width)
         made = {name: ("gated", list(controlled.frames(name, scene, CONTROLLED_FRAMES))) for name in controlled.CLIPS}
@@ -306,7 +309,7 @@ class Race:
 
 
 def timing(answers: Sequence[Mapping[str, Any]], first: int, *, whole: bool = True) -> dict[str, Any]:
-    """Milliseconds of an engine's bursts without their first frames: ``ms`` of a burst (or of a frame), frames' spread."""
+    """Milliseconds of bursts without their ``first`` frames: ``ms`` of a burst (or of a frame), spread of frames."""
     bursts = [[1e3 * second for second in answer["seconds"][first:]] for answer in answers]
     every = sorted(value for burst in bursts for value in burst)
     p50 = statistics.median(every)

@@ -76,8 +76,8 @@ def frame_table(reports: Sequence[dict[str, Any]]) -> Table:
         table.rows.append(["worst", str(threads), number(max(values)), *blank])
     if rivals:
         table.notes.append(
-            f"Largest difference: relative L2 of a rival's outputs from ours; in brackets: above {LARGEST_DIFFERENCE:g}, "
-            "not counted."
+            "Largest difference: relative L2 of a rival's outputs from ours; "
+            f"in brackets: above {LARGEST_DIFFERENCE:g}, not counted."
         )
     return table
 
@@ -96,8 +96,9 @@ def clip_table(reports: Sequence[dict[str, Any]]) -> Table:
             ratios.setdefault(row["threads"], []).append(fastest[1] / gated["ms"])
         table.rows.append([
             network, row["name"], str(row["threads"]), number(fastest[1] / gated["ms"] if fastest else None),
-            fastest[0] if fastest else "-", number(gated["ms"] / dense["ms"]), share(row), number(row.get("efficiency")),
-            f"{row['relative_l2']:.2g}" if "relative_l2" in row else "-", milliseconds(gated),
+            fastest[0] if fastest else "-", number(gated["ms"] / dense["ms"]), share(row),
+            number(row.get("efficiency")), f"{row['relative_l2']:.2g}" if "relative_l2" in row else "-",
+            milliseconds(gated),
             *(f"{gated[key]:.2f}" for key in ("p50", "p95", "max")), milliseconds(dense),
             f"{fastest[1]:.1f}" if fastest else "-",
         ])  # fmt: skip
@@ -146,7 +147,9 @@ def milliseconds(engine: dict[str, Any] | None, excluded: bool = False, frames: 
     """An engine's time as text, marked where it was disturbed, in brackets where it does not count."""
     if engine is None:
         return "-"
-    text = f"{engine['ms'] / frames:.{2 if frames > 1 or engine['ms'] < 100 else 1}f}{'*' if is_disturbed(engine) else ''}"
+    text = (
+        f"{engine['ms'] / frames:.{2 if frames > 1 or engine['ms'] < 100 else 1}f}{'*' if is_disturbed(engine) else ''}"
+    )
     return f"({text})" if excluded else text
 
 

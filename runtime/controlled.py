@@ -37,12 +37,12 @@ def still(rng: np.random.Generator, height: int, width: int, share: float) -> Ma
     return np.zeros((height, width), np.bool_)
 
 
-CLIPS: dict[str, tuple[Callable[[np.random.Generator, int, int, float], Mask], float]] = {
-    "still": (still, 0.0),
-    **{f"square {share} %": (square, share / 100) for share in (1, 5, 10, 25)},
-    **{f"blocks {share} %": (blocks, share / 100) for share in (1, 5)},
-    "all": (square, 1.0),
-}
+Choice = Callable[[np.random.Generator, int, int, float], Mask]
+
+CLIPS: dict[str, tuple[Choice, float]] = {"still": (still, 0.0)}
+CLIPS |= {f"square {share} %": (square, share / 100) for share in (1, 5, 10, 25)}
+CLIPS |= {f"blocks {share} %": (blocks, share / 100) for share in (1, 5)}
+CLIPS |= {"all": (square, 1.0)}
 
 
 def frames(name: str, scene: Frame, count: int) -> Iterator[Frame]:
@@ -55,5 +55,5 @@ def frames(name: str, scene: Frame, count: int) -> Iterator[Frame]:
     current = scene.copy()
     for index in range(count):
         if index:
-            current[choose(rng, *scene.shape[:2], share)] ^= FLIP
+            current[choose(rng, scene.shape[0], scene.shape[1], share)] ^= FLIP
         yield current.copy()

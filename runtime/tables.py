@@ -25,7 +25,9 @@ class Table:
         lines = [self.head, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
         body = [
-            "  ".join(c.ljust(w) if i < self.labels else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+            "  ".join(
+                c.ljust(w) if i < self.labels else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+            )
             for line in lines
         ]
         return "\n".join([self.title, *(line.rstrip() for line in body), *self.notes])

@@ -8,7 +8,11 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {  # tested through what uses them
     "runtime/_binding.py": "tests/runtime/test_binding.py",
     "runtime/__main__.py": "tests/runtime/test_main.py",
-    "runtime/bench.py": "tests/runtime/test_main.py",
+    "runtime/rivals/litert.py": "tests/runtime/rivals/test_rivals.py",
+    "runtime/rivals/mnn.py": "tests/runtime/rivals/test_rivals.py",
+    "runtime/rivals/ncnn.py": "tests/runtime/rivals/test_rivals.py",
+    "runtime/rivals/openvino.py": "tests/runtime/rivals/test_rivals.py",
+    "runtime/rivals/ort.py": "tests/runtime/rivals/test_rivals.py",
     "runtime/clip.py": "tests/runtime/test_main.py",
     "runtime/info.py": "tests/runtime/test_main.py",
     "runtime/run.py": "tests/runtime/test_main.py",

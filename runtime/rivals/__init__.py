@@ -1,7 +1,7 @@
 """Other engines on the same networks and frames, for ``framegate bench``: one small module each.
 
-Such a module says which distribution it needs (``DISTRIBUTION``) and has ``open_session(task)``, which converts the source
-network if it must, loads it in single precision on ``task.threads`` threads and returns a function from a frame to outputs.
+Such a module says which distribution it needs (``DISTRIBUTION``) and has ``open_session(task)``, which converts the
+source network if it must, loads it in single precision and returns a function from a frame to outputs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from .. import video
@@ -12,7 +14,7 @@ DISTRIBUTION = "ai-edge-litert"
 
 
 def open_session(task: Task) -> Run:
-    """As ``rivals.open_session``. Channels may come first or last in the file; its outputs must be in order."""
+    """As ``rivals.open_session``. Channels may come first or last in the file; names tell the order of its outputs."""
     module = video.required("bench", "comparing with LiteRT", "ai_edge_litert.interpreter")
     if task.tflite is None:
         raise Error("LiteRT needs the network as a .tflite file: give one with --tflite, or put it beside the .onnx")
@@ -23,11 +25,20 @@ def open_session(task: Task) -> Run:
     if details["dtype"] != np.float32 or shape not in (task.shape, last):
         raise Error(f"{task.tflite} takes {details['dtype'].__name__} {shape}, not float32 {task.shape}")
     axes = tuple(range(len(shape))) if shape == task.shape else (0, 2, 3, 1)
-    targets = [each["index"] for each in sorted(interpreter.get_output_details(), key=lambda each: each["name"])]
+    targets = [
+        each["index"] for each in sorted(interpreter.get_output_details(), key=lambda each: _order(each["name"]))
+    ]
 
     def run(x: Array) -> list[Array]:
         interpreter.set_tensor(details["index"], np.ascontiguousarray(x.transpose(axes)))
         interpreter.invoke()
-        return [interpreter.get_tensor(index) for index in targets]
+        found = [interpreter.get_tensor(index) for index in targets]
+        return [out.transpose(0, 3, 1, 2) if axes != tuple(sorted(axes)) and out.ndim == 4 else out for out in found]
 
     return run
+
+
+def _order(name: str) -> tuple[str, int]:
+    """What sorts numbered names, such as Identity, Identity_1, Identity_10, by their number."""
+    stem, number = re.fullmatch(r"(.*?)(\d*)", name).groups()  # type: ignore[union-attr]
+    return stem.rstrip("_:"), int(number or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,21 +42,18 @@ def open_session(task: Task) -> Run:
     if missing:
         raise Error(f"MNN's conversion of {task.onnx} has no output {missing[0]!r}")
 
-    def host(array: Array) -> object:
+    def host(array: Array) -> Any:
         return mnn.Tensor(array.shape, mnn.Halide_Type_Float, array, mnn.Tensor_DimensionType_Caffe)
 
-    # MNN keeps raw pointers: the arrays must live as long as their tensors, and it reads x through one buffer.
-    buffer = np.zeros(task.shape, np.float32)
-    given = host(buffer)
+    # Tensors keep raw pointers, so their arrays must live as long; what an array holds when its tensor is made counts.
     arrays = [np.zeros(targets[name].getShape(), np.float32) for name in task.outputs]
     pairs = [(targets[name], host(array)) for name, array in zip(task.outputs, arrays, strict=True)]
 
     def run(x: Array) -> list[Array]:
-        np.copyto(buffer, x)
-        source.copyFrom(given)
+        source.copyFrom(host(x))
         interpreter.runSession(session)
         for target, tensor in pairs:
             target.copyToHostTensor(tensor)
-        return [tensor.getNumpyData() for _, tensor in pairs]  # type: ignore[attr-defined]
+        return [tensor.getNumpyData() for _, tensor in pairs]
 
     return run

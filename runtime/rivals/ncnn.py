@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,12 +31,38 @@ def converted(task: Task) -> Path:
     shape = ",".join(map(str, task.shape))
     command = [program, "net.onnx", f"inputshape=[{shape}]f32", "fp16=0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if (folder / "net.ncnn.param").exists():
+        traced = (folder / "net.pnnx.param").read_text()
+        param = folder / "net.ncnn.param"
+        param.write_text(with_focus(param.read_text(), traced))
     for path in folder.iterdir():
         if path.name not in ("net.ncnn.param", "net.ncnn.bin"):
             path.unlink()
     if not (folder / "net.ncnn.bin").exists():
         raise Error(f"pnnx cannot convert {task.onnx}: {(done.stdout + done.stderr).strip()[-200:]}")
     return folder
+
+
+def with_focus(param: str, traced: str) -> str:
+    """The network with a focus stem's four slices of stride 2, which ncnn does not have, as its Reorg and Slice layers.
+
+    ``traced`` is pnnx's own description, which still says where the slices start. Anything else stays as it was.
+    """
+    starts = dict(re.findall(r"^Tensor\.slice +(\S+) .*starts=\((\S+)\) steps=\(2,2\)", traced, re.MULTILINE))
+    lines = param.splitlines()
+    outputs = {starts[words[1]]: words[-1] for words in map(str.split, lines) if words[0] == "Tensor.slice"
+               and words[1] in starts}  # fmt: skip
+    if sorted(outputs) != ["0,0", "0,1", "1,0", "1,1"]:
+        return param
+    split = next(i for i, line in enumerate(lines) if line.startswith("Split ") and line.split()[3] == "4")
+    parts = " ".join(outputs[start] for start in sorted(outputs))
+    lines[split] = (
+        f"Reorg focus 1 1 {lines[split].split()[4]} focus 0=2 1=1\n"  # 1=1: parts outermost, their channels inside
+        f"Slice focus_parts 1 4 focus {parts} -23300=4,-233,-233,-233,-233 1=0"
+    )
+    layers, blobs = map(int, lines[1].split())
+    lines[1] = f"{layers - 3} {blobs - 3}"
+    return "\n".join(line for line in lines if not line.startswith("Tensor.slice ")) + "\n"
 
 
 def open_session(task: Task) -> Run:

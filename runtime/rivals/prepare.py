@@ -1,4 +1,4 @@
-"""Camera frames for engines that do not prepare them: OpenCV resizes, NumPy normalises, as users of those engines do."""
+"""Camera frames for engines that do not prepare them: OpenCV resizes, NumPy normalises, as their users do it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Preparation:
 
     @staticmethod
     def options(info: InputInfo, preprocess: Preprocess | None) -> dict[str, Any]:
-        """This class's arguments, ready for JSON."""
+        """The arguments of the class, ready for JSON."""
         return {
             "extents": (info.height, info.width, info.channels),
             "shape": info.shape,

@@ -73,7 +73,9 @@ class Worker:
             line = ""
         if not line:
             last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise WorkerError(f"the process ended with {self._process.wait()}{': ' if last else ''}{''.join(last)[:300]}")
+            raise WorkerError(
+                f"the process ended with {self._process.wait()}{': ' if last else ''}{''.join(last)[:300]}"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"], absent=answer["absent"])
@@ -127,9 +129,7 @@ def interleave(
 ) -> dict[str, list[dict[str, Any]]]:
     """Bursts A B C ... A B C ...: per worker the answers of its ``rounds`` plays of a clip, each with ``disturbed``.
 
-    Args:
-        counts: frames per burst.
-        sleep: takes seconds; lets the pool of the engine before stop spinning.
+    ``counts`` are frames per burst; ``sleep`` takes seconds and lets the pool of the engine before stop spinning.
     """
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for _ in range(rounds):
@@ -141,14 +141,3 @@ def interleave(
             spent = None if before is None or after is None else after - before
             answers[name].append({**answer, "disturbed": disturbed(answer, spent, worker.threads)})
     return answers
-
-
-def open_workers(start: Mapping[str, Callable[[], Worker]]) -> tuple[dict[str, Worker], dict[str, str]]:
-    """Starts what can be started: workers by name, and for the others why not."""
-    workers, skipped = {}, {}
-    for name, function in start.items():
-        try:
-            workers[name] = function()
-        except WorkerError as error:
-            skipped[name] = str(error)
-    return workers, skipped

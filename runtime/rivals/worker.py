@@ -2,11 +2,11 @@
 
 Requests and answers are JSON, one line each. An answer with ``error`` means that the request was not done.
 
-- ``{"do": "open", "engine": NAME, ...}``: for "framegate" the arguments of ``OurSession``, for a rival those of ``Task`` and
-  ``Preparation``; answers ``version``.
+- ``{"do": "open", "engine": NAME, ...}``: for "framegate" the arguments of ``OurSession``, for a rival those of
+  ``Task`` and, as ``prepare``, of ``Preparation``; answers ``version``.
 - ``{"do": "load", "clip": NAME, "file": NPY}``: frames (count, ...).
-- ``{"do": "play", "clip": NAME, "count": N, "save": NPZ or null}``: N frames from the clip's start, again and again if it is
-  shorter; answers ``seconds`` and ``macs`` of each, ``cpu`` and ``wall`` of all. ``save`` keeps the last outputs.
+- ``{"do": "play", "clip": NAME, "count": N, "save": NPZ or null}``: N frames from the clip's start, again and again if
+  it is shorter; answers ``seconds`` and ``macs`` of each, ``cpu`` and ``wall`` of all. ``save`` keeps the last outputs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class Engine:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request; exceptions become its ``error``, and ``absent`` if something is not installed."""
-        requests = {"open": self._open, "load": self._load, "play": self._play}
+        requests: dict[str, Callable[..., dict[str, Any]]] = {
+            "open": self._open,
+            "load": self._load,
+            "play": self._play,
+        }
         try:
             return requests[request.pop("do")](**request)
         except Exception as error:  # whatever a rival raises: the others go on
