@@ -166,12 +166,14 @@ def test(rest: list[str]) -> None:
 
 
 def bench(rest: list[str]) -> None:
-    """Time the kernels, then a clip end to end   [arguments of framegate bench]."""
+    """Time the kernels, then networks beside other engines   [NET.fgm SOURCE, or what tests.networks.bench takes]."""
     develop()
     c_tests()
     run(BUILD / "c" / "test_kernels", "--bench")
-    if rest:
+    if rest and rest[0].endswith(".fgm"):
         run(tool("python"), "-m", "runtime", "bench", *rest)
+    elif rest or "FRAMEGATE_ASSETS" in os.environ:
+        run(tool("python"), "-m", "tests.networks.bench", *rest)
     else:
         run(tool("python"), "examples/demo.py", "--bench")
 

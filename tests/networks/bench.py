@@ -1,0 +1,112 @@
+"""``framegate bench`` over many networks, with all tables in one.
+
+Run from the repository's root with FRAMEGATE_ASSETS set (docs/networks.md), or with ONNX files of your own:
+
+    python -m tests.networks.bench [--networks yolox_nano ultraface] [--clips webcam] [--onnx FILES]
+                                   [--rivals ort,openvino] [--threads 1,2] [--json FILE] [--markdown]
+    python -m tests.networks.bench --read FILE [--markdown]        tables of an earlier run
+
+Networks are converted with the default gates. Files given with ``--onnx`` get grey levels brought to -1 to 1, and a
+made clip where there is no other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import converters
+from runtime import bench, bench_report, controlled, rivals
+from runtime.clip import fit, image_input
+from runtime.model import Model
+
+from . import assets
+
+DEFAULT_CLIPS = ("webcam", "vtest", "dashcam")
+PLAIN = {"resize": "stretch", "mean": 127.5, "std": 127.5}
+
+
+def made_clip(count: int) -> list[assets.Array]:
+    """480 x 640 frames: smooth noise of which a square of 5 % changes from frame to frame."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (15, 20, 3)).astype(np.uint8)
+    return list(controlled.frames("square 5 %", coarse.repeat(32, 0).repeat(32, 1), count))
+
+
+def one(
+    path: Path,
+    preprocess: Mapping[str, object],
+    clips: Mapping[str, Sequence[assets.Array]],
+    options: argparse.Namespace,
+    name: str,
+) -> dict[str, Any]:
+    """Converts and measures a network."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"{name}.fgm"
+        converters.convert(path, target, preprocess=dict(preprocess))
+        info = image_input(Model.load(target))
+        settings = bench.Settings(
+            model=target,
+            onnx=path,
+            rows=options.rows.split(","),
+            rivals=[each for each in options.rivals.split(",") if each],
+            threads=[int(word) for word in options.threads.split(",")],
+            rounds=options.rounds,
+            clip_rounds=options.clip_rounds,
+            seconds=options.seconds,
+            python=options.python,
+        )
+        fitted = {clip: [fit(image, info) for image in frames] for clip, frames in clips.items()}
+        return bench.measure(settings, fitted, bench.say)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    top = argparse.ArgumentParser(description="framegate and other engines on many networks.")
+    top.add_argument("--networks", nargs="*", choices=sorted(assets.NETWORKS), default=None)
+    top.add_argument("--clips", nargs="+", choices=sorted(assets.CLIPS), default=list(DEFAULT_CLIPS))
+    top.add_argument("--onnx", nargs="+", type=Path, default=[], help="networks of your own")
+    top.add_argument("--frames", type=int, default=60, help="per clip")
+    top.add_argument("--rivals", default=",".join(rivals.NAMES))
+    top.add_argument("--rows", default=",".join(bench.ROWS))
+    top.add_argument("--threads", default="1")
+    top.add_argument("--rounds", type=int, default=7)
+    top.add_argument("--clip-rounds", type=int, default=3)
+    top.add_argument("--seconds", type=float, default=0.2)
+    top.add_argument("--python", default=sys.executable, help="the interpreter that has the other engines")
+    top.add_argument("--json", type=Path, help="also write the figures here, after each network")
+    top.add_argument("--read", type=Path, help="measure nothing: tables of the figures in this file")
+    top.add_argument("--markdown", action="store_true")
+    return top
+
+
+def main() -> None:
+    """Prints the tables."""
+    options = parser().parse_args()
+    if options.read:
+        bench_report.show(json.loads(options.read.read_text()), markdown=options.markdown)
+        return
+    there = assets.folder() is not None
+    if not there and not options.onnx:
+        sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
+    names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
+    work = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
+    work += [(path, PLAIN, path.stem) for path in options.onnx]
+    reports = []
+    for path, preprocess, name in work:
+        clips = {clip: assets.clip(clip, options.frames) for clip in options.clips} if there else {}
+        reports.append(one(path, preprocess, clips or {"made": made_clip(options.frames)}, options, name))
+        if options.json:
+            options.json.write_text(json.dumps(reports, indent=1) + "\n")
+    bench_report.show(reports, markdown=options.markdown)
+
+
+if __name__ == "__main__":
+    main()
