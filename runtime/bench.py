@@ -204,7 +204,7 @@ class Race:
             progress(f"{settings.model.stem}, {threads} thread(s): loading {name}")
             try:
                 self._start(name, **self._rival(name))
-            except WorkerError as error:
+            except WorkerError as error:  # noqa: PERF203 (the others go on)
                 report["skipped"][name] = f"{'not installed: ' if error.absent else ''}{error}"
         self.rivals = {name: worker for name, worker in self.workers.items() if name not in self.ours}
 
@@ -238,17 +238,11 @@ class Race:
         contestants = {"framegate": self.workers["framegate"], **self.rivals}
         self._load("frame", {"framegate": own_input(frame, self.model)[None]})
         self._load("frame", dict.fromkeys(self.rivals, source_input(frame, self.model)[None]))
+        files = {name: self.folder / f"{name}.npz" for name in contestants}
         outputs, counts, differences = {}, {}, {}
-        for name, worker in list(contestants.items()):
-            file = self.folder / f"{name}.npz"
-            try:
-                seconds = min(worker.ask("play", clip="frame", count=3, save=str(file))["seconds"][1:])
-            except WorkerError as error:
-                self._drop(name, error)
-                del contestants[name]
-                continue
-            counts[name] = 1 + min(MOST_REPETITIONS, max(1, round(self.settings.seconds / max(seconds, 1e-6))))
-            with np.load(file) as saved:
+        for name, seconds in self._warm(contestants, "frame", 3, files).items():
+            counts[name] = 1 + min(MOST_REPETITIONS, max(1, round(self.settings.seconds / max(min(seconds), 1e-6))))
+            with np.load(files[name]) as saved:
                 outputs[name] = [saved[key] for key in saved.files]
             if name != "framegate":
                 differences[name] = rivals.relative_distance(outputs[name], outputs["framegate"])
@@ -262,6 +256,7 @@ class Race:
         self._progress(f"{self.settings.model.stem}, {self.threads} thread(s): {name}")
         contestants = {"gated": self.workers["gated"], "dense": self.workers["dense"], **self.rivals}
         self._load(name, dict.fromkeys(contestants, np.stack(frames)))
+        self._warm(contestants, name, 2)
         answers = interleave(contestants, name, dict.fromkeys(contestants, len(frames)), self.settings.clip_rounds)
         engines = {each: timing(given, 0) for each, given in answers.items()}
         return self._row("clip", name, engines, macs=answers["gated"][0]["macs"])
@@ -291,11 +286,21 @@ class Race:
             np.save(file, array)
             self.workers[name].ask("load", clip=clip, file=str(file))
 
-    def _drop(self, name: str, error: WorkerError) -> None:
-        if name in self.ours:
-            raise error
-        self._report["skipped"][name] = str(error)
-        del self.rivals[name]
+    def _warm(
+        self, contestants: dict[str, Worker], clip: str, count: int, save: Mapping[str, Path] | None = None
+    ) -> dict[str, list[float]]:
+        """Plays the clip's start once, untimed, and drops rivals that fail; seconds of the others' frames."""
+        seconds = {}
+        for name, worker in list(contestants.items()):
+            try:
+                answer = worker.ask("play", clip=clip, count=count, save=str(save[name]) if save else None)
+                seconds[name] = answer["seconds"]
+            except WorkerError as error:  # noqa: PERF203 (the others go on)
+                if name in self.ours:
+                    raise
+                self._report["skipped"][name] = str(error)
+                del contestants[name], self.rivals[name]
+        return seconds
 
     def _row(
         self, kind: str, name: str, engines: dict[str, Any], *, macs: Sequence[int] | None = None, **more: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from runtime import bench, engine_available, video
 from runtime.__main__ import main
-from runtime.bench import Distance, Settings, measure, own_input, source_input, timing
+from runtime.bench import Distance, Race, Settings, measure, own_input, source_input, timing
 from runtime.model import Model
+from runtime.rivals.process import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore:the compiled engine is missing")
 needs_engine = pytest.mark.skipif(not engine_available(), reason="slow without the engine")
@@ -111,3 +113,18 @@ def test_cache_folder(monkeypatch, tmp_path):
 
 def test_models_load(model):
     assert Model.load(model).inputs[0].resized
+
+
+@needs_engine
+def test_a_rival_that_fails_on_the_way_is_dropped(model, frames, tmp_path):
+    """Stands in for a rival: a stream whose file takes no frame of this size."""
+    report = {"versions": {}, "skipped": {}}
+    with contextlib.ExitStack() as stack:
+        race = Race(Settings(model, **QUICK), Model.load(model), 1, tmp_path, stack, report, lambda _: None)
+        worker = stack.enter_context(Worker(1, tmp_path / "log"))
+        worker.ask("open", engine="framegate", model=str(tmp_path / "plain.fgm"), options={"threads": 1})
+        race.rivals["other"] = race.workers["other"] = worker
+        row = race.clip("made", frames)
+    assert set(row["engines"]) == {"gated", "dense"}
+    assert "other" in report["skipped"]
+    assert race.rivals == {}
