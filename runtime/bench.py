@@ -204,7 +204,7 @@ class Race:
             progress(f"{settings.model.stem}, {threads} thread(s): loading {name}")
             try:
                 self._start(name, **self._rival(name))
-            except WorkerError as error:  # noqa: PERF203 (the others go on)
+            except WorkerError as error:
                 report["skipped"][name] = f"{'not installed: ' if error.absent else ''}{error}"
         self.rivals = {name: worker for name, worker in self.workers.items() if name not in self.ours}
 
