@@ -99,9 +99,11 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
     }
 }
 
-/* Scattered pixels' held numbers, asked for before they are computed so that comparing does not wait for memory. */
+/* Scattered pixels' held numbers, asked for before they are computed so that comparing does not wait for memory. A run
+ * of pixels the machine follows by itself. */
 static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
 {
+    if (pixels[count - 1] - pixels[0] == count - 1) return;
     size_t bytes = work->context.output->channels * sizeof(float);
     if (bytes > FG_PREFETCH_BYTES) bytes = FG_PREFETCH_BYTES;
     for (uint32_t i = 0; i < count; i++) {

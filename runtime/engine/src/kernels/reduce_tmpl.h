@@ -13,32 +13,53 @@
 static inline float add(float a, float b) { return a + b; }
 static inline float multiply(float a, float b) { return a * b; }
 
-/* value: an expression of i; start: of a lane nothing was put into */
-#define LANES(f, start, value)                                                                                         \
+/* Eight numbers side by side, one per lane; the compiler splits them where its vectors are shorter. */
+typedef float fg_lanes __attribute__((vector_size(FG_LANES * sizeof(float))));
+typedef int32_t fg_lane_bits __attribute__((vector_size(FG_LANES * sizeof(float))));
+/* Half of them, because compilers do not split wider conversions well. */
+typedef float fg_half_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(float))));
+typedef double fg_wide_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(double))));
+
+/* Reduces to one number. first: the lanes before anything was put in; LOAD: sets lanes v from index i on; update: the
+ * lanes' new value from lanes and v; value: a rest's number at index i; f: joins two numbers. */
+#define LANES(first, LOAD, update, value, f)                                                                           \
+    fg_lanes lanes = (fg_lanes){0} + (first);                                                                          \
+    const size_t whole = count / FG_LANES * FG_LANES;                                                                  \
+    for (size_t i = 0; i < whole; i += FG_LANES) {                                                                     \
+        fg_lanes v;                                                                                                    \
+        LOAD;                                                                                                          \
+        lanes = (update);                                                                                              \
+    }                                                                                                                  \
     float lane[FG_LANES];                                                                                              \
-    for (size_t l = 0; l < FG_LANES; l++) lane[l] = (start);                                                           \
-    size_t whole = count / FG_LANES * FG_LANES;                                                                        \
-    for (size_t base = 0; base < whole; base += FG_LANES)                                                              \
-        for (size_t l = 0; l < FG_LANES; l++) {                                                                        \
-            const size_t i = base + l;                                                                                 \
-            lane[l] = f(lane[l], (value));                                                                             \
-        }                                                                                                              \
+    memcpy(lane, &lanes, sizeof lane);                                                                                 \
     for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value));                              \
     return JOIN(f, lane)
 
+#define LOAD_X memcpy(&v, x + i, sizeof v)
+#define LOAD_DIFFERENCE                                                                                                \
+    fg_lanes other;                                                                                                    \
+    memcpy(&v, a + i, sizeof v);                                                                                       \
+    memcpy(&other, b + i, sizeof other);                                                                               \
+    v -= other
+#define LOAD_SIZE                                                                                                      \
+    LOAD_DIFFERENCE;                                                                                                   \
+    v = (fg_lanes)((fg_lane_bits)v & 0x7FFFFFFF)
+/* v where mask is all ones, else lanes */
+#define SELECT(mask) ((fg_lanes)(((fg_lane_bits)v & (mask)) | ((fg_lane_bits)lanes & ~(mask))))
+
 static float distance_l1(const float *restrict a, const float *restrict b, size_t count)
 {
-    LANES(add, 0.0f, fg_abs(a[i] - b[i]));
+    LANES(0.0f, LOAD_SIZE, lanes + v, fg_abs(a[i] - b[i]), add);
 }
 
 static float distance_rms(const float *restrict a, const float *restrict b, size_t count)
 {
-    LANES(add, 0.0f, (a[i] - b[i]) * (a[i] - b[i]));
+    LANES(0.0f, LOAD_DIFFERENCE, lanes + v * v, (a[i] - b[i]) * (a[i] - b[i]), add);
 }
 
 static float distance_max(const float *restrict a, const float *restrict b, size_t count)
 {
-    LANES(fg_max, 0.0f, fg_abs(a[i] - b[i]));
+    LANES(0.0f, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max); /* a NaN stays */
 }
 
 static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
@@ -63,33 +84,57 @@ static uint32_t bits_differ(const float *a, const float *b, size_t count)
     return differ;
 }
 
+/* In passes over a few pixels at a time, so that one pixel's long sum overlaps with the next one's. */
+enum { FG_JUDGE_PIXELS = 16 };
+
+static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count)
+{
+    const float *fresh[FG_JUDGE_PIXELS];
+    float *held[FG_JUDGE_PIXELS], distance[FG_JUDGE_PIXELS];
+    uint8_t *flags = args->flags + begin;
+    for (size_t p = 0; p < count; p++) {
+        fresh[p] = args->fresh + (begin + p) * args->stride;
+        held[p] = args->held + args->pixels[begin + p] * args->channels;
+        distance[p] = FG_INFINITY;
+    }
+    for (size_t p = 0; args->gated && p < count; p++)
+        distance[p] = distance_f32(args->norm, fresh[p], held[p], args->channels);
+    for (size_t p = 0; p < count; p++) {
+        /* Too far apart to be equal, or else the bits tell; a NaN's do, too. */
+        const int far = args->gated && distance[p] > args->limit;
+        if (!far && !bits_differ(fresh[p], held[p], args->channels)) {
+            flags[p] = FG_PIXEL_SAME;
+        } else {
+            flags[p] = args->gated && distance[p] <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
+        }
+    }
+    for (size_t p = 0; p < count; p++) {
+        if (args->commit && flags[p] == FG_PIXEL_CHANGED) memcpy(held[p], fresh[p], args->channels * sizeof *held[p]);
+    }
+}
+
 static void judge_f32(const fg_judge_f32_args *args)
 {
-    for (size_t p = 0; p < args->count; p++) {
-        const float *fresh = args->fresh + p * args->stride;
-        float *held = args->held + args->pixels[p] * args->channels;
-        uint8_t flag = FG_PIXEL_CHANGED;
-        if (!bits_differ(fresh, held, args->channels)) {
-            flag = FG_PIXEL_SAME;
-        } else if (args->gated && distance_f32(args->norm, fresh, held, args->channels) <= args->limit) {
-            flag = FG_PIXEL_HELD;
-        }
-        args->flags[p] = flag;
-        if (!args->commit || flag != FG_PIXEL_CHANGED) continue;
-        for (size_t i = 0; i < args->channels; i++) held[i] = fresh[i];
-    }
+    for (size_t p = 0; p < args->count; p += FG_JUDGE_PIXELS)
+        judge_some(args, p, fg_at_most(args->count - p, FG_JUDGE_PIXELS));
 }
 
 static void moments_f64(const float *x, size_t count, double *sums)
 {
-    double s[FG_LANES] = {0.0}, q[FG_LANES] = {0.0};
+    fg_wide_lanes sum[2] = {{0}, {0}}, squares[2] = {{0}, {0}};
     const size_t whole = count / FG_LANES * FG_LANES;
-    for (size_t base = 0; base < whole; base += FG_LANES)
-        for (size_t l = 0; l < FG_LANES; l++) {
-            const double value = x[base + l];
-            s[l] += value;
-            q[l] += value * value;
+    for (size_t i = 0; i < whole; i += FG_LANES) {
+        fg_half_lanes v[2];
+        memcpy(v, x + i, sizeof v);
+        for (size_t h = 0; h < 2; h++) {
+            const fg_wide_lanes wide = __builtin_convertvector(v[h], fg_wide_lanes);
+            sum[h] += wide;
+            squares[h] += wide * wide;
         }
+    }
+    double s[FG_LANES], q[FG_LANES];
+    memcpy(s, sum, sizeof s);
+    memcpy(q, squares, sizeof q);
     for (size_t i = whole; i < count; i++) {
         const double value = x[i];
         s[i - whole] += value;
@@ -99,11 +144,23 @@ static void moments_f64(const float *x, size_t count, double *sums)
     sums[1] = ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
 }
 
-static float run_sum(const float *x, size_t count) { LANES(add, 0.0f, x[i]); }
-static float run_product(const float *x, size_t count) { LANES(multiply, 1.0f, x[i]); }
-static float run_max(const float *x, size_t count) { LANES(fg_max, -FG_INFINITY, x[i]); }
-static float run_min(const float *x, size_t count) { LANES(fg_min, FG_INFINITY, x[i]); }
+static float run_sum(const float *x, size_t count) { LANES(0.0f, LOAD_X, lanes + v, x[i], add); }
+static float run_product(const float *x, size_t count) { LANES(1.0f, LOAD_X, lanes * v, x[i], multiply); }
 
+static float run_max(const float *x, size_t count)
+{
+    LANES(-FG_INFINITY, LOAD_X, SELECT((v > lanes) | (v != v)), x[i], fg_max);
+}
+
+static float run_min(const float *x, size_t count)
+{
+    LANES(FG_INFINITY, LOAD_X, SELECT((v < lanes) | (v != v)), x[i], fg_min);
+}
+
+#undef SELECT
+#undef LOAD_SIZE
+#undef LOAD_DIFFERENCE
+#undef LOAD_X
 #undef LANES
 #undef JOIN
 
