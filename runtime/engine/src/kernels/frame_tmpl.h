@@ -59,14 +59,28 @@ static void gate_u8(const fg_gate_u8_args *args)
     /* clang-format on */
 }
 
+enum { FG_NORMALIZE_PIXELS = 16 };
+
+/* Sixteen pixels at a time in the network's channel order, with means and scales repeated to match: plain runs of
+ * numbers, which vectorise. What is left goes pixel by pixel. */
 FG_INLINE void normalize_channels(const fg_normalize_u8_args *args, const size_t channels)
 {
-    for (size_t c = 0; c < channels; c++) {
-        const uint8_t *restrict x = args->x + args->order[c];
-        float *restrict out = args->out + c;
-        const float mean = args->mean[c], scale = args->scale[c];
-        for (size_t i = 0; i < args->pixels; i++) out[i * channels] = ((float)x[i * channels] - mean) * scale;
+    enum { MOST = FG_NORMALIZE_PIXELS * 4 };
+    const size_t block = FG_NORMALIZE_PIXELS * channels, blocks = args->pixels / FG_NORMALIZE_PIXELS;
+    const uint8_t *x = args->x;
+    float *out = args->out, mean[MOST], scale[MOST];
+    for (size_t k = 0; blocks && k < block; k++) {
+        mean[k] = args->mean[k % channels];
+        scale[k] = args->scale[k % channels];
     }
+    for (size_t b = 0; b < blocks; b++, x += block, out += block) {
+        uint8_t ordered[MOST];
+        for (size_t p = 0; p < FG_NORMALIZE_PIXELS; p++)
+            for (size_t c = 0; c < channels; c++) ordered[p * channels + c] = x[p * channels + args->order[c]];
+        for (size_t k = 0; k < block; k++) out[k] = ((float)ordered[k] - mean[k]) * scale[k];
+    }
+    for (size_t p = blocks * FG_NORMALIZE_PIXELS; p < args->pixels; p++, x += channels, out += channels)
+        for (size_t c = 0; c < channels; c++) out[c] = ((float)x[args->order[c]] - args->mean[c]) * args->scale[c];
 }
 
 static void normalize_u8(const fg_normalize_u8_args *args)
