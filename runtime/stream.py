@@ -307,6 +307,9 @@ def _over_spatial_axes(mask: Mask, info: OutputInfo) -> Mask:
 
 
 def _check_options(threads: int, threshold_scale: float, refresh: int, backend: str, isa: str) -> None:
+    for name, number in (("threads", threads), ("refresh", refresh)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise ArgumentError(f"{name} must be a whole number, not {number!r}")
     if not 1 <= threads <= 256:
         raise ArgumentError(f"threads must be 1 to 256, not {threads}")
     if not (math.isfinite(threshold_scale) and threshold_scale >= 0):

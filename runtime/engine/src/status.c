@@ -43,7 +43,7 @@ const char *fg_status_message(fg_status status)
     case FG_ERR_VERSION: return "the file has a major version that this library does not read";
     case FG_ERR_UNSUPPORTED: return "the file uses something that this library does not support";
     case FG_ERR_MEMORY: return "the memory passed in is too small or misaligned";
-    case FG_ERR_STATE: return "the call is not allowed now";
+    case FG_ERR_STATE: return "the call is not allowed now: push a frame first";
     }
     return "unknown status";
 }
