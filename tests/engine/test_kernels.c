@@ -259,8 +259,8 @@ static void bench_depthwise_f32(context *c)
         float *out = aligned_floats(&c->random, pixels * count, FILL_PLAIN, &memory[2]);
         const float **pointers = test_memory(taps * sizeof *pointers);
         for (size_t t = 0; t < taps; t++) pointers[t] = x + (t / side * (pixels + side) + t % side) * count;
-        const fg_depthwise_run run = {pointers, pixels, out};
-        const fg_depthwise_f32_args args = {&run, 1, count, taps, count, weights, NULL, count};
+        const fg_depthwise_run whole = {pointers, pixels, out};
+        const fg_depthwise_f32_args args = {&whole, 1, count, taps, count, weights, NULL, count};
         const double work = 2.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {
