@@ -1,0 +1,81 @@
+"""What ``python build.py firmware`` runs: installs what the parts need, runs them two at a time, says what they proved.
+
+    python -m firmware_tests [--only PART ...] [--ready] [pytest's arguments]
+
+A part NAME is the file test_NAME.py beside this one. ``--ready`` runs the parts whose programs are there and installs
+nothing. QEMU counts no cycles: nothing here says anything about speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from .tools import CROSS, FOLDER, ROOT, installed, missing
+
+USER_MODE = ["qemu-aarch64", "qemu-arm", *CROSS]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of tests and the programs it cannot do without."""
+
+    about: str
+    programs: list[str]
+
+
+PARTS = {
+    "linux": Part("kernels, dispatch and golden outputs on AArch64 and Armv7 Linux", USER_MODE),
+}
+
+
+def run_part(name: str, arguments: list[str]) -> tuple[int, float, str, list[str]]:
+    """(pytest's exit status, seconds, its output, what was proved)."""
+    proofs = FOLDER / f"proved-{name}.json"
+    proofs.unlink(missing_ok=True)
+    started = time.monotonic()
+    options = ["-q", "--tb=short", "--maxfail=5", f"--proofs={proofs}"]
+    command = [sys.executable, "-m", "pytest", f"firmware_tests/test_{name}.py", *options, *arguments]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    proved = json.loads(proofs.read_text()) if proofs.exists() else []
+    return result.returncode, time.monotonic() - started, result.stdout, proved
+
+
+def main() -> int:
+    """Exit status 0 if all parts passed."""
+    parser = argparse.ArgumentParser(prog="build.py firmware", description="Arm under QEMU", allow_abbrev=False)
+    about = "; ".join(f"{name}: {part.about}" for name, part in PARTS.items())
+    parser.add_argument("--only", action="append", choices=list(PARTS), help=about)
+    parser.add_argument("--ready", action="store_true", help="install nothing, leave out what cannot run")
+    options, arguments = parser.parse_known_args()
+    chosen = {name: PARTS[name] for name in options.only or PARTS}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    if not options.ready:
+        installed({program for part in chosen.values() for program in part.programs})
+    lacking = {name: missing(part.programs) for name, part in chosen.items()}
+    runnable = [name for name in chosen if not lacking[name]]
+    print(f"{'tools':14}{time.monotonic() - started:7.1f} s", flush=True)
+    status = 0
+    with ThreadPoolExecutor(2) as pool:
+        jobs = {name: pool.submit(run_part, name, arguments) for name in runnable}
+        for name, job in jobs.items():
+            code, seconds, output, proved = job.result()
+            failed = code not in (0, 5)  # 5: the arguments select nothing here
+            status |= failed
+            print(output if failed else output.strip().splitlines()[-1])
+            print(f"{name:14}{seconds:7.1f} s  {'FAILED' if failed else 'passed'}", *proved, sep="\n    - ", flush=True)
+    print(f"{'all':14}{time.monotonic() - started:7.1f} s")
+    for name in chosen.keys() - set(runnable):
+        print(f"{name:14} NOT RUN, needs {', '.join(lacking[name])}")
+        status |= not options.ready
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
