@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.reference.errors import ArgumentError
-from runtime.reference.graph import Graph, Input, Resize
+from runtime.reference.graph import Graph, HoldGate, Input, Resize
 from runtime.reference.prepare import fit, normalize
 
 from .evaluate import evaluate
@@ -47,7 +47,7 @@ def measure_gates(graph: Graph, samples: Iterable[Any]) -> tuple[Graph, int]:
     Raises:
         ArgumentError: a frame does not fit, or there is none.
     """
-    gated = [node.output for node in graph.nodes if node.gate is not None]
+    gated = [node.output for node in graph.nodes if isinstance(node.gate, HoldGate)]
     totals = dict.fromkeys(gated, 0.0)
     count = 0
     for sample in samples:
@@ -64,7 +64,7 @@ def measure_gates(graph: Graph, samples: Iterable[Any]) -> tuple[Graph, int]:
         raise ArgumentError("samples holds no frame")
     nodes = [
         dataclasses.replace(node, gate=dataclasses.replace(node.gate, std=totals[node.output] / count))
-        if node.gate is not None
+        if isinstance(node.gate, HoldGate)
         else node
         for node in graph.nodes
     ]

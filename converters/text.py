@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from runtime.reference.graph import ActivationSpec, Graph, HoldGate, Input, Node, Value
+from runtime.reference.graph import ActivationSpec, Gate, Graph, Input, Node, SkipGate, Value
 
 
 def to_text(graph: Graph) -> str:
@@ -66,7 +66,13 @@ def _activation(spec: ActivationSpec) -> str:
     return f" -> {spec.kind.name.lower()}{parameters}"
 
 
-def _gate(gate: HoldGate) -> str:
+def _gate(gate: Gate) -> str:
+    if isinstance(gate, SkipGate):
+        flags = [name for name, on in (("floor", gate.floor), ("half", gate.half)) if on]
+        flags += [f"reset {gate.reset}"] if gate.reset else []
+        threshold = f"bias {_number(gate.bias)}" if gate.scale == 0 else f"eps {_number(gate.eps)}"
+        text = f" {gate.kind.name.lower()}({threshold}, scale {_number(gate.scale)}, block {gate.block}"
+        return f"{text}, {', '.join([gate.update.name.lower(), gate.reference.name.lower(), *flags])})"
     text = f" hold(alpha {_number(gate.alpha)}, {gate.norm.name.lower()}, block {gate.block}"
     return f"{text}, std {_number(gate.std)})"
 

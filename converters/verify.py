@@ -11,6 +11,8 @@ import numpy as np
 
 from runtime.reference.errors import FormatError
 from runtime.reference.graph import (
+    GATE_WEIGHTS,
+    RESIDUAL_BIAS,
     Activation,
     Attributes,
     BinaryOp,
@@ -19,12 +21,17 @@ from runtime.reference.graph import (
     ConvTranspose2d,
     Gather,
     Graph,
+    HoldGate,
     Matmul,
     Node,
     Pool,
     ReduceChannels,
     Residual,
     ResizeOp,
+    SkipGate,
+    SkipKind,
+    SkipReference,
+    SkipUpdate,
     Softmax,
     Transpose,
     Unary,
@@ -103,6 +110,7 @@ def _value(value: Value, stage: str) -> None:
 def _node(graph: Graph, node: Node, where: str) -> None:
     attributes = node.attributes
     low, high = next((arity for kind, arity in ARITY.items() if isinstance(attributes, kind)), (1, 1))
+    high = 6 if isinstance(node.gate, SkipGate) else high
     _require(low <= len(node.inputs) <= high, where, f"has {len(node.inputs)} inputs")
     _require(all(name is not None for name in node.inputs[:low]), where, "lacks an input")
     spec = node.activation
@@ -112,8 +120,9 @@ def _node(graph: Graph, node: Node, where: str) -> None:
     _require(
         not any(math.isnan(number) for number in spec.parameters), where, "an activation parameter is not a number"
     )
-    if node.gate is not None:
-        _require(node.gate.alpha >= 0 and node.gate.block in (1, 2, 4, 8), where, f"has gate {node.gate}")
+    _require(node.gate is None or node.gate.block in (1, 2, 4, 8), where, f"has gate {node.gate}")
+    if isinstance(node.gate, HoldGate):
+        _require(node.gate.alpha >= 0, where, f"has gate {node.gate}")
     inputs = [None if name is None else graph.values[name] for name in node.inputs]
     out = graph.values[node.output]
     shapes = [None if value is None else _shape(value) for value in inputs]
@@ -123,6 +132,33 @@ def _node(graph: Graph, node: Node, where: str) -> None:
     except (ValueError, IndexError, TypeError) as error:
         raise FormatError(f"{where}: input extents {shapes} do not go together: {error}") from error
     _require(extents is None or extents == out.extents, where, f"gives {extents}, not {out.extents}")
+    if isinstance(node.gate, SkipGate):
+        _skip_gate(node, node.gate, inputs, out, where)
+
+
+def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: str) -> None:
+    """The rules of docs/file_format.md, section 5a."""
+    a, x = node.attributes, inputs[0]
+    where = f"{where}: {gate.kind.name.lower()} gate"
+    assert x is not None
+    _require(isinstance(a, Conv2d) and not isinstance(a, ConvTranspose2d), where, "is not on a convolution")
+    assert isinstance(a, Conv2d)
+    _require(a.residual == Residual.NONE, where, "has a fused residual input")
+    _require(x.data is None, where, "reads a constant")
+    weights, bias = _given(inputs, GATE_WEIGHTS), _given(inputs, RESIDUAL_BIAS)
+    gumbel, residual = gate.kind == SkipKind.GUMBEL, gate.update == SkipUpdate.RESIDUAL
+    official = residual and gate.reference == SkipReference.LAST
+    shape = (1, 1, x.channels, a.kernel_h * a.kernel_w)
+    _require((weights is not None) == gumbel, where, "has gate weights" if weights else "lacks gate weights")
+    _require(weights is None or _shape(weights) == shape, where, f"weights are not a constant of {shape}")
+    numbers = (gate.eps, gate.scale, gate.bias)
+    _require(all(map(math.isfinite, numbers)) and (gumbel or gate.scale > 0), where, f"has numbers {numbers}")
+    _require(numbers[:2] == (0, 0) if gumbel else gate.bias == 0, where, f"has numbers {numbers} of another kind")
+    _require(0 <= gate.reset < 1 << 32, where, f"has reset {gate.reset}")
+    _require(not (gumbel and (gate.floor or gate.half)), where, "floors or halves")
+    _require(official or not gate.half, where, "halves, but does not update by residuals to the last frame")
+    _require(bias is None or (official and bias.elements == out.channels), where, "has a residual bias out of place")
+    _require(not residual or node.activation.kind == Activation.IDENTITY, where, "and an activation, but residuals")
 
 
 def _shape(value: Value) -> tuple[int, ...]:

@@ -18,19 +18,25 @@ from runtime.reference.graph import (
     Activation,
     Array,
     Conv2d,
+    Gate,
     Gather,
     Graph,
+    HoldGate,
     Input,
     Node,
     Output,
     Preprocess,
+    SkipGate,
     Value,
     ValueKind,
     attribute_words,
 )
-from runtime.reference.panels import pack, packing
+from runtime.reference.panels import pack, packed_inputs
 
-ARITY = {Conv2d: 4, Gather: 4}  # operators with optional inputs are written with all of them, absent ones as NONE
+ARITY = {
+    Conv2d: 4,
+    Gather: 4,
+}  # 6 with a skip gate; operators with optional inputs are written with all of them, absent ones as NONE
 
 
 def write_model(graph: Graph, path: str | os.PathLike[str]) -> int:
@@ -151,8 +157,8 @@ def _tables(graph: Graph) -> _Tables:
     tables = _Tables()
     layouts: dict[str, dict[Conv2d, None]] = {}
     for node in graph.nodes:
-        if isinstance(node.attributes, Conv2d):
-            layouts.setdefault(str(node.inputs[1]), {})[packing(node.attributes)] = None
+        for position, layout in packed_inputs(node).items():
+            layouts.setdefault(str(node.inputs[position]), {})[layout] = None
     for name, value in graph.values.items():
         if value.data is None or value.data.ndim != 4:
             tables.index[name] = len(tables.entries)
@@ -208,13 +214,16 @@ def _nodes(graph: Graph, tables: _Tables) -> tuple[bytes, bytes]:
 
 def _input_indices(node: Node, tables: _Tables) -> list[int]:
     arity = next((n for kind, n in ARITY.items() if isinstance(node.attributes, kind)), 0)
+    if isinstance(node.gate, SkipGate):
+        arity = 6
+    layouts = packed_inputs(node)
     inputs: list[str | None] = [*node.inputs, *[None] * (arity - len(node.inputs))]
     indices = []
     for position, name in enumerate(inputs):
         if name is None:
             indices.append(fgm.NONE)
-        elif position == 1 and isinstance(node.attributes, Conv2d):
-            key = (name, packing(node.attributes))
+        elif position in layouts:
+            key = (name, layouts[position])
             if key not in tables.packed:
                 raise FormatError(f"weights {name!r} of node {node.name!r} are not a constant of four axes")
             indices.append(tables.packed[key])
@@ -229,9 +238,6 @@ def _node(node: Node, tables: _Tables, first_input: int, input_count: int) -> by
     parameters = [*node.activation.parameters, 0.0, 0.0, 0.0, 0.0][:4]
     if node.activation.kind == Activation.IDENTITY:
         parameters = [0.0] * 4
-    gate = (0, 0, 1, 0.0, 0.0)
-    if node.gate is not None:
-        gate = (1, int(node.gate.norm), node.gate.block, node.gate.alpha, node.gate.std)
     words = attribute_words(node.attributes)
     words += [0] * (32 - len(words))
     layout = "<" + "".join("f" if isinstance(word, float) else "i" for word in words)
@@ -245,10 +251,21 @@ def _node(node: Node, tables: _Tables, first_input: int, input_count: int) -> by
         input_count,
         int(node.activation.kind),
         *parameters,
-        *gate,
-        *[0] * 15,
+        *_gate(node.gate),
+        *[0] * 10,
     )
     return head + struct.pack(layout, *words)
+
+
+def _gate(gate: Gate | None) -> tuple[int | float, ...]:
+    """The gate's fields of a node record, in order."""
+    if gate is None:
+        return (0, 0, 1, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0)
+    if isinstance(gate, HoldGate):
+        return (1, int(gate.norm), gate.block, gate.alpha, gate.std, 0, 0.0, 0.0, 0.0, 0)
+    parts = (gate.update, gate.reference, gate.floor, gate.half)
+    flags = sum(int(part) << bit for bit, part in enumerate(parts))
+    return (int(gate.kind), 0, gate.block, 0.0, 0.0, flags, gate.eps, gate.scale, gate.bias, gate.reset)
 
 
 def _source_shape(value: Value) -> tuple[int, ...]:

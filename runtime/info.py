@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .model import InputInfo, Model
-from .reference.graph import GateNorm
+from .reference.graph import Gate, GateNorm, SkipGate
 from .stream import Stream
 
 
@@ -25,14 +25,23 @@ def info(options: argparse.Namespace) -> int:
         print(f"input   {each.name}: {_frame(each)}; changes above {record.threshold:g} grey levels count")
     for output in model.outputs:
         print(f"output  {output.name}: {output.dtype} {_shape(output.shape)}")
-    rows = [("node", "op", "output", "hold gate", "MMACs", "share")]
+    rows = [("node", "op", "output", "gate", "MMACs", "share")]
     for node, gate in zip(model.nodes, (each.gate for each in model.graph.nodes), strict=True):
-        hold = f"{gate.alpha:g} {GateNorm(gate.norm).name.lower()} {gate.block}" if gate else "-"
         extents = f"{node.rows} x {node.cols} x {node.channels}"
         share = f"{node.macs / model.macs:.1%}" if model.macs else "-"
-        rows.append((node.name, node.op, extents, hold, f"{node.macs / 1e6:.2f}", share))
+        rows.append((node.name, node.op, extents, _gate(gate), f"{node.macs / 1e6:.2f}", share))
     _table(rows)
     return 0
+
+
+def _gate(gate: Gate | None) -> str:
+    if gate is None:
+        return "-"
+    if not isinstance(gate, SkipGate):
+        return f"hold {gate.alpha:g} {GateNorm(gate.norm).name.lower()} {gate.block}"
+    threshold = f"{gate.eps:g}" if gate.scale else f"{gate.bias:g}"
+    kind = f"{gate.kind.name.lower()} {threshold} {gate.block} {gate.update.name.lower()} {gate.reference.name.lower()}"
+    return f"{kind} (everywhere)" if gate.fires_on_zero else kind
 
 
 def _frame(each: InputInfo) -> str:

@@ -152,7 +152,10 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Conv2d(Attributes):
-    """Convolution. Inputs: x, weights (kernel_h, kernel_w, C_in/groups, C_out), bias (C_out)?, residual?."""
+    """Convolution. Inputs: x, weights (kernel_h, kernel_w, C_in/groups, C_out), bias (C_out)?, residual?.
+
+    With a skip gate also gate_weights?, residual_bias?; see ``SkipGate``.
+    """
 
     OP: ClassVar[int] = 1
     NAME: ClassVar[str] = "conv2d"
@@ -358,6 +361,75 @@ class HoldGate:
     std: float = 0.0
 
 
+class SkipKind(enum.IntEnum):
+    """Skip-Convolution gates; ids as in the file."""
+
+    NORM_INPUT = 2
+    NORM_OUTPUT = 3
+    GUMBEL = 4
+
+
+class SkipUpdate(enum.IntEnum):
+    """What happens at an output whose gate fires."""
+
+    RECOMPUTE = 0  # z = conv(x) + bias
+    RESIDUAL = 1  # z = z + gate * (conv(r) + residual bias)
+
+
+class SkipReference(enum.IntEnum):
+    """What the input is compared with."""
+
+    LAST = 0  # the last frame, as in the official module
+    FIRED = 1  # what the held output was computed from: a closed loop
+
+
+@dataclass(frozen=True)
+class SkipGate:
+    """A Skip-Convolution gate on a conv2d; docs/file_format.md, section 5a.
+
+    The node's inputs are x, weights, bias?, None, gate_weights?, residual_bias?. gate_weights (gumbel only) are a
+    constant (1, 1, C_in, kernel_h * kernel_w), residual_bias one of C_out numbers. The defaults are the paper's
+    semantics; the official module's are ``residual=RESIDUAL, reference=LAST``, with ``floor`` and ``half`` on norm gates.
+
+    Attributes:
+        kind: norm_input (Eq. 5), norm_output (Eq. 7) or gumbel (Eq. 8).
+        eps: threshold of a norm gate; 0 for gumbel.
+        scale: factor of a norm gate's sum of |r|; official: 1 / (kernel_h * kernel_w * rows of the output), for
+            norm_output times mean |weights| before folding. 0 for gumbel.
+        bias: of the gumbel gate's convolution; 0 for norm gates.
+        block: structure; the gate of a block x block square is the largest of its pixels'.
+        update: residual or recompute.
+        reference: last or fired.
+        floor: values are rounded down to multiples of 1e-5 (official norm gates).
+        half: a value equal to eps gives a gate of 0.5 (official norm gates).
+        reset: the node starts anew before every push t with t mod reset = 0; 0 never.
+    """
+
+    kind: SkipKind
+    eps: float = 0.0
+    scale: float = 0.0
+    bias: float = 0.0
+    block: int = 1
+    update: SkipUpdate = SkipUpdate.RESIDUAL
+    reference: SkipReference = SkipReference.LAST
+    floor: bool = False
+    half: bool = False
+    reset: int = 0
+
+    @property
+    def fires_on_zero(self) -> bool:
+        """Whether a zero residual passes: then gates are evaluated everywhere in every push."""
+        if self.reference == SkipReference.FIRED:
+            return False
+        if self.kind == SkipKind.GUMBEL:
+            return self.bias >= 0
+        return self.eps < 0 or (self.half and self.eps == 0)
+
+
+Gate = HoldGate | SkipGate
+GATE_WEIGHTS, RESIDUAL_BIAS = 4, 5  # positions among a skip-gated node's inputs
+
+
 @dataclass
 class Value:
     """A tensor. ``data`` holds constants: f32 or int32 of shape (rows, cols, channels).
@@ -397,7 +469,7 @@ class Node:
     inputs: list[str | None]
     output: str
     activation: ActivationSpec = ActivationSpec()
-    gate: HoldGate | None = None
+    gate: Gate | None = None
 
     @property
     def op(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .format import PANEL
-from .graph import Conv2d, ConvTranspose2d
+from .graph import GATE_WEIGHTS, Conv2d, ConvTranspose2d, Node
 
 Weights = npt.NDArray[np.float32]
 
@@ -36,6 +36,16 @@ def packing(attributes: Conv2d) -> Conv2d:
     if isinstance(attributes, ConvTranspose2d):
         return dataclasses.replace(attributes, pad_bottom=0, pad_right=0, residual=0)
     return Conv2d(attributes.kernel_h, attributes.kernel_w, groups=attributes.groups)
+
+
+def packed_inputs(node: Node) -> dict[int, Conv2d]:
+    """Which of a node's inputs the file holds packed, by position, and what ``packing`` each has."""
+    if not isinstance(node.attributes, Conv2d):
+        return {}
+    positions = {1: packing(node.attributes)}
+    if len(node.inputs) > GATE_WEIGHTS and node.inputs[GATE_WEIGHTS] is not None:
+        positions[GATE_WEIGHTS] = Conv2d(1, 1)
+    return positions
 
 
 def phase_taps(kernel: int, stride: int, dilation: int, pad: int) -> list[list[int]]:

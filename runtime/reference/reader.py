@@ -25,6 +25,7 @@ from .graph import (
     Array,
     Attributes,
     Conv2d,
+    Gate,
     GateNorm,
     Graph,
     HoldGate,
@@ -33,10 +34,14 @@ from .graph import (
     Output,
     Preprocess,
     Resize,
+    SkipGate,
+    SkipKind,
+    SkipReference,
+    SkipUpdate,
     Value,
     ValueKind,
 )
-from .panels import packing, unpack
+from .panels import packed_inputs, unpack
 
 MAX_SIDE, MAX_ELEMENTS = 65536, 1 << 28
 PARAMETERS = {  # how many an activation has; others none
@@ -233,42 +238,33 @@ class _Reader:
             raise FormatError(f"{title} writes {out!r}, which names another producer", node=index)
         spec = ActivationSpec(Activation(kind), tuple(rest[: PARAMETERS.get(Activation(kind), 0)]))
         attributes = _attributes(OPS[op], record[fgm.NODE_HEAD.size :])
-        gate = self._gate(index, rest[4:9])
+        gate = _gate(index, rest[4:14])
         self.result.nodes.append(Node(self._string(name), attributes, inputs, out, spec, gate))
-
-    @staticmethod
-    def _gate(index: int, fields: list[float]) -> HoldGate | None:
-        gate, norm, block, alpha, std = fields
-        if gate > 1:
-            raise UnsupportedError(f"node {index} has gate {gate:.0f}", node=index)
-        if not gate:
-            return None
-        if norm > max(GateNorm) or block not in (1, 2, 4, 8):
-            raise FormatError(f"node {index} has gate norm {norm:.0f}, block {block:.0f}", node=index)
-        return HoldGate(alpha, GateNorm(int(norm)), int(block), std)
 
     def _unpack_weights(self) -> None:
         """Gives every convolution natural weights; a constant that is read in several ways becomes several values."""
         graph = self.result
         packed = dict(graph.values)
         natural: dict[tuple[str, Conv2d, int, int], str] = {}
-        flat = {name for node in graph.nodes for i, name in enumerate(node.inputs) if name and not _is_weights(node, i)}
+        flat = {n for node in graph.nodes for i, n in enumerate(node.inputs) if n and i not in packed_inputs(node)}
         flat |= {item.value for item in graph.outputs}
         for index, node in enumerate(graph.nodes):
-            if not isinstance(node.attributes, Conv2d):
-                continue
-            x, name = (*node.inputs, None)[:2]
-            if x is None or name is None or packed[name].data is None:
-                raise FormatError(f"node {index} lacks an input or constant weights", node=index)
-            channels = packed[x].channels, packed[node.output].channels
-            key = (name, packing(node.attributes), *channels)
-            if key not in natural:
-                fresh = self._unique(name, len(graph.values)) if name in flat else name
-                flat.add(name)
-                weights = _natural(index, node.attributes, packed[name], *channels)
-                graph.values[fresh] = Value(fresh, ValueKind.CONSTANT, 1, 1, weights.size, weights)
-                natural[key] = fresh
-            node.inputs[1] = natural[key]
+            for position, layout in packed_inputs(node).items():
+                assert isinstance(node.attributes, Conv2d)
+                x, name = node.inputs[0], node.inputs[position] if len(node.inputs) > position else None
+                if x is None or name is None or packed[name].data is None:
+                    raise FormatError(f"node {index} lacks an input or constant weights", node=index)
+                taps = node.attributes.kernel_h * node.attributes.kernel_w
+                channels = packed[x].channels, packed[node.output].channels if position == 1 else taps
+                key = (name, layout, *channels)
+                if key not in natural:
+                    fresh = self._unique(name, len(graph.values)) if name in flat else name
+                    flat.add(name)
+                    attributes = node.attributes if position == 1 else layout
+                    weights = _natural(index, attributes, packed[name], *channels)
+                    graph.values[fresh] = Value(fresh, ValueKind.CONSTANT, 1, 1, weights.size, weights)
+                    natural[key] = fresh
+                node.inputs[position] = natural[key]
 
     # -- inputs and outputs -----------------------------------------------------------------------------------------
 
@@ -314,8 +310,30 @@ class _Reader:
         self.result.outputs.append(Output(self._string(name), value.name, value.source_dtype))
 
 
-def _is_weights(node: Node, position: int) -> bool:
-    return position == 1 and isinstance(node.attributes, Conv2d)
+def _gate(index: int, fields: list[float]) -> Gate | None:
+    """The gate of a node record's fields. Raises FormatError or UnsupportedError."""
+    gate, norm, block, alpha, std, flags, eps, scale, bias, reset = fields
+    if gate > max(SkipKind) or int(flags) >> 4:
+        raise UnsupportedError(f"node {index} has gate {gate:.0f} with flags {flags:.0f}", node=index)
+    if not gate:
+        return None
+    if norm > max(GateNorm) or block not in (1, 2, 4, 8):
+        raise FormatError(f"node {index} has gate norm {norm:.0f}, block {block:.0f}", node=index)
+    if gate == 1:
+        return HoldGate(alpha, GateNorm(int(norm)), int(block), std)
+    update, reference, floor, half = (int(flags) >> bit & 1 for bit in range(4))
+    return SkipGate(
+        kind=SkipKind(int(gate)),
+        eps=eps,
+        scale=scale,
+        bias=bias,
+        block=int(block),
+        update=SkipUpdate(update),
+        reference=SkipReference(reference),
+        floor=bool(floor),
+        half=bool(half),
+        reset=int(reset),
+    )
 
 
 def _natural(index: int, attributes: Conv2d, packed: Value, channels_in: int, channels_out: int) -> Array:

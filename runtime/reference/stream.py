@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ArgumentError, StateError
+from .errors import ArgumentError, StateError, UnsupportedError
 from .footprint import Mask, footprint, pixel_macs
-from .graph import GateNorm, Graph, HoldGate, Input, Node, Resize, Value, ValueKind, View
+from .graph import Gate, GateNorm, Graph, HoldGate, Input, Node, Resize, SkipGate, Value, ValueKind, View
 from .ops import Floats, compute, fold_lanes, larger
 from .prepare import fit, normalize
 
@@ -58,6 +58,8 @@ class ReferenceStream:
             raise ArgumentError(f"threshold_scale must be finite and not negative, not {threshold_scale}")
         if refresh < 0:
             raise ArgumentError(f"refresh must not be negative, not {refresh}")
+        if any(isinstance(node.gate, SkipGate) for node in graph.nodes):
+            raise UnsupportedError("skip gates are not executed yet")
         self._graph = graph
         self._gating = gating
         self._scale = np.float32(threshold_scale)
@@ -218,7 +220,7 @@ class ReferenceStream:
             return
         if refreshing:
             mask |= state.residue
-        if node.gate is not None and not dense:
+        if isinstance(node.gate, HoldGate) and not dense:
             mask[...] = grow_blocks(mask, node.gate.block)
         candidates = mask.copy()
         state.computed = int(candidates.sum())
@@ -235,7 +237,7 @@ class ReferenceStream:
         else:
             written = differs = candidates & _bits_differ(new, held)
             limit = _gate_limit(node.gate, state, extents[2], scale)
-            if node.gate is not None and limit is not None:
+            if isinstance(node.gate, HoldGate) and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
                     fires[differs] = ~(distances(node.gate.norm, new[differs], held[differs]) <= limit)
@@ -249,7 +251,7 @@ class ReferenceStream:
     def _measure(self) -> None:
         """The standard deviations that thresholds are relative to, where the file gives none."""
         for node, state in zip(self._graph.nodes, self._states, strict=True):
-            if node.gate is not None and node.gate.std == 0 and state.unmeasured:
+            if isinstance(node.gate, HoldGate) and node.gate.std == 0 and state.unmeasured:
                 state.std = standard_deviation(self._arrays[node.output])
                 state.unmeasured = False
 
@@ -279,9 +281,9 @@ def distances(norm: GateNorm, new: Floats, held: Floats) -> Floats:
     return fold_lanes(larger if norm == GateNorm.MAX else np.add, 0.0, d * d if norm == GateNorm.RMS else d)
 
 
-def _gate_limit(gate: HoldGate | None, state: _NodeState, channels: int, scale: np.float32) -> float | None:
+def _gate_limit(gate: Gate | None, state: _NodeState, channels: int, scale: np.float32) -> float | None:
     """What ``distances`` may not exceed for a pixel to be held; None: pixels fire by bits."""
-    if gate is None:
+    if not isinstance(gate, HoldGate):
         return None
     limit = np.float32(gate.alpha) * (np.float32(gate.std) if gate.std > 0 else state.std) * scale
     if not limit > 0:

@@ -143,7 +143,7 @@ CASES: dict[str, Damage] = {
         "node 5 'pool' (pool): gate_alpha of an ungated node must be zero, a byte is 62",
     ),
     "node_reserved": Damage(
-        node("pool", "reserved", 1, 14), F, "node 5 'pool' (pool): reserved words must be zero, a byte is 1"
+        node("pool", "reserved", 1, 9), F, "node 5 'pool' (pool): reserved words must be zero, a byte is 1"
     ),
     "attribute_word_unused": Damage(
         word("view", 31, 1), F, "node 17 'view' (view): unused attribute words must be zero, a byte is 1"

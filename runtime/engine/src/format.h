@@ -213,7 +213,10 @@ typedef struct fg_node_record {
     float activation_parameters[4];
     uint32_t gate, gate_norm, gate_block;
     float gate_alpha, gate_std;
-    uint32_t reserved[15];
+    uint32_t gate_flags; /* fg_gate_flag */
+    float gate_eps, gate_scale, gate_bias;
+    uint32_t gate_reset;
+    uint32_t reserved[10];
     union {
         int32_t words[32];
         fg_conv_attributes conv;

@@ -120,6 +120,15 @@ static bool check_activation(fg_check *check, const fg_node_record *node)
                          "unused activation_parameters");
 }
 
+static bool check_no_skip(fg_check *check, const fg_node_record *node)
+{
+    return fg_check_zero(check, &node->gate_flags, sizeof node->gate_flags, "gate_flags of another gate") &&
+           fg_check_zero(check, &node->gate_eps, sizeof node->gate_eps, "gate_eps of another gate") &&
+           fg_check_zero(check, &node->gate_scale, sizeof node->gate_scale, "gate_scale of another gate") &&
+           fg_check_zero(check, &node->gate_bias, sizeof node->gate_bias, "gate_bias of another gate") &&
+           fg_check_zero(check, &node->gate_reset, sizeof node->gate_reset, "gate_reset of another gate");
+}
+
 static bool check_gate(fg_check *check, const fg_node_record *node)
 {
     if (node->gate >= FG_GATE_COUNT)
@@ -129,14 +138,15 @@ static bool check_gate(fg_check *check, const fg_node_record *node)
         return fg_check_equal(check, &node->gate_norm, "gate_norm of an ungated node", node->gate_norm, 0) &&
                fg_check_equal(check, &node->gate_block, "gate_block of an ungated node", node->gate_block, 1) &&
                fg_check_zero(check, &node->gate_alpha, sizeof node->gate_alpha, "gate_alpha of an ungated node") &&
-               fg_check_zero(check, &node->gate_std, sizeof node->gate_std, "gate_std of an ungated node");
+               fg_check_zero(check, &node->gate_std, sizeof node->gate_std, "gate_std of an ungated node") &&
+               check_no_skip(check, node);
     const uint32_t block = node->gate_block;
     if (block != 1 && block != 2 && block != 4 && block != 8)
         return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_block, "gate_block", " is %u, must be 1, 2, 4 or 8",
                              block, 0, 0);
     return fg_check_range(check, &node->gate_norm, "gate_norm", node->gate_norm, 0, FG_NORM_COUNT - 1) &&
            fg_check_not_negative(check, &node->gate_alpha, "gate_alpha") &&
-           fg_check_not_negative(check, &node->gate_std, "gate_std");
+           fg_check_not_negative(check, &node->gate_std, "gate_std") && check_no_skip(check, node);
 }
 
 static bool check_attribute_words(fg_check *check, const fg_node_record *node)

@@ -12,7 +12,21 @@ import pytest
 from converters.writer import to_bytes
 from runtime.reference import format as fgm
 from runtime.reference.errors import Error, FormatError, UnsupportedError, VersionError
-from runtime.reference.graph import Conv2d, ConvTranspose2d, Graph, Input, Node, Output, Unary, Value, ValueKind
+from runtime.reference.graph import (
+    Conv2d,
+    ConvTranspose2d,
+    Graph,
+    Input,
+    Node,
+    Output,
+    SkipGate,
+    SkipKind,
+    SkipReference,
+    SkipUpdate,
+    Unary,
+    Value,
+    ValueKind,
+)
 from runtime.reference.reader import read_model
 
 
@@ -135,3 +149,39 @@ def test_equal_and_empty_names_become_unique() -> None:
     graph.values["z"] = Value("z", ValueKind.NODE, 2, 3, 2, shape=(12,))
     graph.outputs.append(Output("z", "z"))
     assert read_model(to_bytes(graph)).nodes[0].output == "#2"
+
+
+GATES = [
+    SkipGate(SkipKind.NORM_INPUT, eps=-0.5, scale=0.25, block=4, floor=True, half=True, reset=3),
+    SkipGate(SkipKind.NORM_OUTPUT, eps=0.5, scale=2.0, update=SkipUpdate.RECOMPUTE),
+    SkipGate(SkipKind.NORM_INPUT, eps=0.5, scale=2.0, reference=SkipReference.FIRED),
+    SkipGate(SkipKind.GUMBEL, bias=-1.5, block=8, update=SkipUpdate.RECOMPUTE, reference=SkipReference.FIRED),
+]
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.kind.name)
+def test_skip_gates_come_back(gate: SkipGate) -> None:
+    graph = network()
+    node = graph.nodes[0]
+    node.gate = gate
+    node.inputs += [None, None]
+    if gate.kind == SkipKind.GUMBEL:
+        taps = np.arange(9, dtype=np.float32).reshape(1, 1, 1, 9)
+        graph.values["gw"] = Value("gw", ValueKind.CONSTANT, 1, 1, 9, data=taps)
+        node.inputs[4] = "gw"
+    if gate.floor:
+        graph.values["rb"] = Value("rb", ValueKind.CONSTANT, channels=2, data=np.ones((1, 1, 2), np.float32))
+        node.inputs[5] = "rb"
+    read = read_model(to_bytes(graph))
+    assert read.nodes == graph.nodes
+    for name in (n for n in node.inputs[4:] if n is not None):
+        assert np.array_equal(read.values[name].data, graph.values[name].data)
+
+
+def test_unknown_gate_flags_are_unsupported() -> None:
+    data = bytearray(to_bytes(network()))
+    kinds = [fgm.SECTION.unpack_from(data, 64 + 32 * i) for i in range(7)]
+    offset = next(section[2] for section in kinds if section[0] == fgm.NODES)
+    struct.pack_into("<I", data, offset + 68, 1 << 4)
+    with pytest.raises(UnsupportedError, match="gate 0 with flags 16"):
+        read_model(signed(data))
