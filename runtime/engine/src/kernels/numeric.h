@@ -35,8 +35,8 @@ static inline float fg_copysign(float size, float sign)
 }
 
 /* NaN if either is NaN. */
-static inline float fg_min(float a, float b) { return (a < b) | (a != a) ? a : b; }
-static inline float fg_max(float a, float b) { return (a > b) | (a != a) ? a : b; }
+static inline float fg_min(float a, float b) { return ((a < b) | (a != a)) ? a : b; }
+static inline float fg_max(float a, float b) { return ((a > b) | (a != a)) ? a : b; }
 
 /* --- rounding: adding 2^23 leaves no room for a fraction; from there on every float is an integer --- */
 static inline float fg_round(float x)
@@ -284,11 +284,11 @@ static inline float fg_pow(float x, float y)
     result = (size == 0.0f) | (size == FG_INFINITY) | ((y_size == FG_INFINITY) & (size != 1.0f))
                  ? (falling ? 0.0f : FG_INFINITY)
                  : result;
-    result = (size == 1.0f) & (y_size == FG_INFINITY) ? 1.0f : result;
-    result = (x < 0.0f) & !whole & (size != FG_INFINITY) ? FG_NAN : result;
+    result = ((size == 1.0f) & (y_size == FG_INFINITY)) ? 1.0f : result;
+    result = ((x < 0.0f) & !whole & (size != FG_INFINITY)) ? FG_NAN : result;
     result = odd ? fg_copysign(result, x) : result;
-    result = (x != x) | (y != y) ? x + y : result;
-    return (x == 1.0f) | (y == 0.0f) ? 1.0f : result;
+    result = ((x != x) | (y != y)) ? x + y : result;
+    return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : result;
 }
 
 /* Remainder with the sign of a, exact while |a / b| < 2^29. */
@@ -296,7 +296,8 @@ static inline float fg_fmod(float a, float b)
 {
     double quotient = fg_trunc_double((double)a / (double)b);
     float rest = (float)((double)a - quotient * (double)b);
-    rest = (fg_abs(b) == FG_INFINITY) & (fg_abs(a) < FG_INFINITY) ? a : rest;
+    const float a_size = fg_abs(a), b_size = fg_abs(b);
+    rest = ((b_size == FG_INFINITY) & (a_size < FG_INFINITY)) ? a : rest;
     return fg_copysign(rest, a);
 }
 
