@@ -12,6 +12,7 @@ from runtime.reference.errors import ArgumentError, Error
 
 from .conversion import convert
 from .passes import PIPELINE
+from .skip_gates import MODES
 
 PREPROCESS_HELP = (
     "how uint8 frames become the input: JSON, or key=value with size, resize, align, fill, frame_color, color, mean, "
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             block=options.block,
             input_threshold=options.input_threshold,
             grey_level=options.grey_level,
+            gates=options.gates,
+            skip_mode=options.skip_mode,
             shapes=parse_shapes(options.shape),
             dump_after=options.dump_after,
         )
@@ -50,12 +53,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", help="ONNX file")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL", help=".fgm file to write")
     parser.add_argument("--shape", action="append", metavar="NAME=1,3,240,320", help="shape of an input, repeatable")
-    parser.add_argument("--gate", default="hold", choices=("hold", "none"), help="gate values, or none (default: hold)")
+    parser.add_argument(
+        "--gate", choices=("hold", "none"), help="gate values (default: hold; none where there are skip gates)"
+    )
     parser.add_argument("--alpha", type=float, help="threshold in standard deviations (default: 0.1, 0.05 for SiLU)")
     parser.add_argument("--norm", default="l1", choices=("l1", "rms", "max"), help="distance over channels")
     parser.add_argument("--block", default=1, type=int, choices=(1, 2, 4, 8), help="side of gated blocks of pixels")
-    parser.add_argument("--input-threshold", default=4.0, type=float, metavar="LEVELS", help="grey levels (default: 4)")
+    parser.add_argument(
+        "--input-threshold", type=float, metavar="LEVELS", help="grey levels (default: 4; 0 where there are skip gates)"
+    )
     parser.add_argument("--grey-level", type=float, metavar="SIZE", help="one grey level in float frames, e.g. 0.0039")
+    parser.add_argument("--gates", metavar="JSON", help="gates of Skip-Convolutions, see docs/skipconv.md")
+    parser.add_argument(
+        "--skip-mode", default="trained", choices=MODES, help="Skip-Convolutions as they say, or in a closed loop"
+    )
     parser.add_argument("--preprocess", nargs="+", metavar="KEY=VALUE", help=PREPROCESS_HELP)
     stages = ["import", *(function.__name__ for function in PIPELINE)]
     parser.add_argument(

@@ -18,11 +18,13 @@ from runtime.reference.prepare import normalize
 from runtime.reference.reader import read_model
 
 from .evaluate import Floats, evaluate, macs
+from .importers.skip import Description, Gates
 from .measure import measure_gates
 from .passes import PIPELINE, GatePolicy, Pass, choose_alpha
 from .passes.place_gates import place_gates
 from .preprocess import parse_preprocess
 from .report import Report, describe
+from .skip_gates import MODES, close_loops, skip_gated, skip_notes
 from .text import to_text
 from .verify import verify
 from .writer import to_bytes, write_model
@@ -37,15 +39,17 @@ def convert(
     destination: str | os.PathLike[str],
     *,
     preprocess: Mapping[str, Any] | None = None,
-    gate: str = "hold",
+    gate: str | None = None,
     alpha: float | None = None,
     norm: str = "l1",
     block: int = 1,
-    input_threshold: float = 4,
+    input_threshold: float | None = None,
     grey_level: float | None = None,
     samples: Iterable[Any] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    gates: Gates | None = None,
+    skip_mode: str = "trained",
     dump_after: str | None = None,
 ) -> Report:
     """Converts a network to a `.fgm` file, checks what was written, and reports.
@@ -55,52 +59,108 @@ def convert(
         destination: the file to write; it is replaced whole, or left alone on an error.
         preprocess: how uint8 camera frames become the network's input (see ``parse_preprocess``), for several inputs
             by input name; None: frames are the network's own input.
-        gate: "hold", which keeps values until they moved by more than a threshold, or "none".
+        gate: "hold", which keeps values until they moved by more than a threshold, or "none"; None: "hold" for plain
+            networks, "none" for those with Skip-Convolutions, whose gates are their own.
         alpha: the threshold in standard deviations; None: 0.1, or 0.05 for mostly SiLU-like networks.
         norm: distance over a pixel's channels: "l1" (mean), "rms" or "max".
         block: side of the blocks of pixels that are gated together: 1, 2, 4 or 8.
-        input_threshold: grey levels of an 8-bit frame by which a pixel must change to count.
+        input_threshold: grey levels of an 8-bit frame by which a pixel must change to count; None: 4 for plain
+            networks, 0 for those with Skip-Convolutions.
         grey_level: size of one grey level in float frames, such as 1 / 255; None: they count where a bit differs.
         samples: frames from which the standard deviations are taken; None: each stream measures its own.
         shapes: shapes of inputs by name, for networks with dynamic ones.
         input_shape: shape of a torch module's input.
+        gates: gates of convolutions that the source does not tell, a JSON file or its content (docs/skipconv.md).
+        skip_mode: "trained" runs Skip-Convolutions as they say, "closed_loop" lets them keep what they hold back.
         dump_after: a pass's name, or "import": its graph as text becomes the report's ``dump``.
 
     Raises:
         ArgumentError: an option is wrong; FormatError, UnsupportedError: the source cannot be converted;
         Error: the file cannot be written.
     """
-    policy = _policy(gate, alpha, norm, block)
-    stages = ["import", *(function.__name__ for function in PIPELINE)]
-    if dump_after is not None and dump_after not in stages:
-        raise ArgumentError(f"there is no pass {dump_after!r}; possible are {', '.join(stages)}")
-    imported = verify(_import(source, shapes, input_shape), "import")
+    policy = _policy(gate or "hold", alpha, norm, block)
+    _check_names(skip_mode, dump_after)
+    imported = verify(_import(source, shapes, input_shape, gates), "import")
+    skips = any(True for _ in skip_gated(imported))
+    if skips and gate is None:
+        policy = dataclasses.replace(policy, hold=False)
+    if input_threshold is None:
+        input_threshold = 0 if skips else 4
     _set_inputs(imported, preprocess, input_threshold, grey_level)
+    if skip_mode == "closed_loop":
+        imported = close_loops(imported)
     graph, passes, dumps = run_passes(imported, policy)
     chosen, why = choose_alpha(graph) if alpha is None else (alpha, "as given")
-    notes = [str(note) for note in _listed(imported.metadata.get("notes"))]
+    notes = [*(str(note) for note in _listed(imported.metadata.get("notes"))), *skip_notes(graph)]
     if policy.hold:
         notes.append(ADVICE)
         if samples is not None:
             graph, count = measure_gates(graph, samples)
             notes.append(f"standard deviations of the gates from {count} sample frames")
-    graph.metadata["gates"] = {"gate": gate, "alpha": chosen if policy.hold else None, "norm": norm, "block": block}
-    file_bytes = write_model(graph, destination)
-    written = read_model(destination)
-    if to_bytes(written) != Path(destination).read_bytes():
-        raise Error(f"{destination} does not read back as it was written; please report this")
+    used: dict[str, Any] = {"gate": "hold", "alpha": chosen} if policy.hold else {"gate": "none", "alpha": None}
+    graph.metadata["gates"] = {**used, "norm": norm, "block": block}
+    graph.metadata.update({"skip_mode": skip_mode} if skips else {})
+    file_bytes, written = _write(graph, destination)
     return Report(
         network=_name(source, imported),
         file=os.fspath(destination),
         file_bytes=file_bytes,
         **describe(written),
-        alpha=chosen if policy.hold else None,
+        alpha=used["alpha"],
         alpha_reason=why if policy.hold else "no gates",
         passes=passes,
         check=compare(imported, written) if macs(imported) <= CHECK_LIMIT else None,
         notes=notes,
         dump=dumps[dump_after] if dump_after is not None else "",
     )
+
+
+def _check_names(skip_mode: str, dump_after: str | None) -> None:
+    if skip_mode not in MODES:
+        raise ArgumentError(f"skip_mode is {skip_mode!r}; possible are {', '.join(MODES)}")
+    stages = ["import", *(function.__name__ for function in PIPELINE)]
+    if dump_after is not None and dump_after not in stages:
+        raise ArgumentError(f"there is no pass {dump_after!r}; possible are {', '.join(stages)}")
+
+
+def _write(graph: Graph, destination: str | os.PathLike[str]) -> tuple[int, Graph]:
+    """Writes the file; its bytes, and the graph that is read back from it."""
+    file_bytes = write_model(graph, destination)
+    written = read_model(destination)
+    if to_bytes(written) != Path(destination).read_bytes():
+        raise Error(f"{destination} does not read back as it was written; please report this")
+    return file_bytes, written
+
+
+def export_onnx(
+    module: Any,
+    destination: str | os.PathLike[str],
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
+    *,
+    gates: Gates | None = None,
+) -> list[str]:
+    """Writes a torch module as an ONNX file in which Skip-Convolutions keep their gates (docs/skipconv.md).
+
+    Args:
+        module: the ``torch.nn.Module``.
+        destination: the .onnx file to write.
+        input_shape: shape of the module's input.
+        gates: as in ``convert``.
+
+    Returns:
+        Notes on the network's Skip-Convolutions.
+
+    Raises:
+        ArgumentError, UnsupportedError: as ``convert``; Error: the file cannot be written.
+    """
+    from .importers.torch import export_torch
+
+    data, notes = export_torch(module, input_shape, gates=None if gates is None else Description.read(gates))
+    try:
+        Path(destination).write_bytes(data)
+    except OSError as error:
+        raise Error(f"cannot write {destination}: {error.strerror or error}") from error
+    return notes
 
 
 def run_passes(graph: Graph, policy: GatePolicy) -> tuple[Graph, list[tuple[str, int, int]], dict[str, str]]:
@@ -140,19 +200,20 @@ def _random_frame(graph: Graph, item: Input, random: np.random.Generator) -> Flo
     return scaled
 
 
-def _import(source: Any, shapes: Mapping[str, Sequence[int]] | None, input_shape: Any) -> Graph:
+def _import(source: Any, shapes: Mapping[str, Sequence[int]] | None, input_shape: Any, gates: Gates | None) -> Graph:
+    description = None if gates is None else Description.read(gates)
     if any(cls.__name__ == "Module" and cls.__module__.startswith("torch.") for cls in type(source).__mro__):
         if input_shape is None:
             raise ArgumentError("a torch module needs input_shape, such as input_shape=(1, 3, 240, 320)")
         from .importers.torch import import_torch
 
-        return import_torch(source, input_shape)
+        return import_torch(source, input_shape, gates=description)
     try:
         from .importers.onnx import import_onnx
     except ModuleNotFoundError as error:
         raise ArgumentError(f"converting needs the {error.name} package: pip install 'framegate[convert]'") from error
     try:
-        return import_onnx(source, shapes=shapes)
+        return import_onnx(source, shapes=shapes, gates=description)
     except OSError as error:
         raise Error(f"cannot read {source}: {error.strerror or error}") from error
 

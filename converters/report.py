@@ -13,6 +13,7 @@ import numpy as np
 from runtime.reference.graph import Graph
 
 from .evaluate import macs
+from .skip_gates import describe_gate, skip_gated
 
 
 @dataclass
@@ -20,7 +21,8 @@ class Report:
     """Result of ``convert``; ``print`` shows it as a table.
 
     ``check`` is the relative L2 error of one random frame through the written network against the imported one, both in
-    NumPy; None where that was skipped. ``dump`` is the text of the graph after the stage that was asked for.
+    NumPy; None where that was skipped. ``skip_gates`` has the names of Skip-Convolutions by what their gates are.
+    ``dump`` is the text of the graph after the stage that was asked for.
     """
 
     network: str
@@ -34,6 +36,7 @@ class Report:
     gated: int
     alpha: float | None
     alpha_reason: str
+    skip_gates: dict[str, list[str]] = field(default_factory=dict)
     passes: list[tuple[str, int, int]] = field(default_factory=list)
     check: float | None = None
     notes: list[str] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Report:
         nodes = ", ".join(f"{count} {op}" for op, count in self.nodes.items())
         steps = ", ".join(f"{name} {before} > {after}" for name, before, after in self.passes if before != after)
         gates = f"{self.gated} of {sum(self.nodes.values())} nodes"
-        if self.gated:
+        if self.alpha is not None:
             gates += f", alpha {self.alpha:g} ({self.alpha_reason})"
         check = "skipped" if self.check is None else f"relative error {self.check:.1e} against the imported network"
         rows = [
@@ -60,6 +63,7 @@ class Report:
             ("MACs", f"{self.macs / 1e6:.1f} million per dense frame"),
             ("parameters", f"{self.parameters / 1e6:.3f} million"),
             ("gates", gates),
+            *(("skip gates", f"{text}: {', '.join(names)}") for text, names in self.skip_gates.items()),
             ("check", check),
             *(("note", text) for text in self.notes),
         ]
@@ -69,6 +73,9 @@ class Report:
 def describe(graph: Graph) -> dict[str, Any]:
     """The fields of a report that the graph alone tells."""
     counts = collections.Counter(node.op for node in graph.nodes)
+    skip_gates: dict[str, list[str]] = {}
+    for node, gate in skip_gated(graph):
+        skip_gates.setdefault(describe_gate(gate), []).append(node.name)
     floats = (value.data for value in graph.values.values() if value.data is not None)
     inputs = {}
     for item in graph.inputs:
@@ -84,4 +91,5 @@ def describe(graph: Graph) -> dict[str, Any]:
         "macs": macs(graph),
         "parameters": sum(data.size for data in floats if data.dtype == np.float32),
         "gated": sum(node.gate is not None for node in graph.nodes),
+        "skip_gates": skip_gates,
     }

@@ -32,10 +32,12 @@ from . import (  # noqa: F401 - register handlers
     onnx_reduce,
     onnx_resize,
     onnx_shape,
+    onnx_skip,
 )
 from .builder import Builder, Operand
 from .layout import Tensor
 from .onnx_node import CUT, HANDLERS, REMEDIES, OnnxNode, Unsupported
+from .skip import Description
 
 OLDEST_OPSET = 7
 OUTPUT_DTYPES = {"float32": "float32", "int32": "int32", "int64": "int64", "bool": "bool"}
@@ -50,19 +52,22 @@ NARROWED = {
 Source = str | os.PathLike[str] | bytes | onnx.ModelProto
 
 
-def import_onnx(source: Source, *, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+def import_onnx(
+    source: Source, *, shapes: Mapping[str, Sequence[int]] | None = None, gates: Description | None = None
+) -> Graph:
     """Imports a model.
 
     Args:
         source: a file, its bytes, or a loaded model.
         shapes: shapes of inputs by name, for models with dynamic sizes; batch is 1.
+        gates: gates of convolutions, by the names of nodes, outputs or weights.
 
     Returns:
         The graph; metadata has ``source`` (file, producer, opset) and ``notes`` (what a user should know).
 
     Raises:
         FormatError: not an ONNX model, or a damaged one.
-        ArgumentError: input shapes are dynamic, or ``shapes`` does not fit the model.
+        ArgumentError: input shapes are dynamic, or ``shapes`` or ``gates`` does not fit the model.
         UnsupportedError: lists every node that cannot be imported.
     """
     model, name = _load(source)
@@ -72,7 +77,10 @@ def import_onnx(source: Source, *, shapes: Mapping[str, Sequence[int]] | None = 
             f"{name} has opset {opset}; 9 and newer are supported: export it again, "
             "or run onnx.version_converter.convert_version(model, 13)"
         )
-    importer = Importer(_inlined(model), name)
+    model = _inlined(model)
+    if gates is not None:
+        model = onnx_skip.described(model, gates)
+    importer = Importer(model, name)
     importer.run(shapes or {})
     graph = importer.builder.graph
     graph.metadata["source"] = {

@@ -154,9 +154,12 @@ def within_pixels(node: OnnxNode, builder: Builder, x: Tensor) -> Tensor | None:
 def _conv(node: OnnxNode, builder: Builder) -> Result:
     operand = node.operand(0)
     local = within_pixels(node, builder, operand) if isinstance(operand, Tensor) and len(operand.shape) == 4 else None
-    if local is not None:
-        return local
-    x = image(builder, operand)
+    return convolution(node, builder) if local is None else local
+
+
+def convolution(node: OnnxNode, builder: Builder) -> Tensor:
+    """The node's convolution over the spatial axes of its input, the last node that is emitted."""
+    x = image(builder, node.operand(0))
     rank = len(x.shape)
     weights = weights_of(node)
     groups = int(node.attr("group", 1))

@@ -23,6 +23,7 @@ GROUPS = {  # module of the handlers: (title, limits); a module that is not here
     "onnx_norm": ("normalisation", "inference only; batch norm with constant parameters"),
     "onnx_reduce": ("reduction, softmax", "constant axes"),
     "onnx_resize": ("resize", "all coordinate modes; nearest, linear, cubic, antialias; constant sizes"),
+    "onnx_skip": ("Skip-Convolutions", "2-D; constant weights; docs/skipconv.md"),
     "onnx_shape": ("shape and data movement", "constant shapes, indices and pads"),
 }
 

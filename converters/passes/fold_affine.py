@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.reference.graph import Activation, Conv2d, ConvTranspose2d, Graph, Node, Residual, Unary
+from runtime.reference.graph import (
+    RESIDUAL_BIAS,
+    Activation,
+    Conv2d,
+    ConvTranspose2d,
+    Graph,
+    Node,
+    Residual,
+    SkipGate,
+    Unary,
+)
 
 from .affine import Affine, Doubles, affine_of
-from .rewrite import Rewriter
+from .rewrite import Rewriter, accumulates
 
 
 def fold_affine(graph: Graph) -> Graph:
     """Folds affine nodes (batch norms above all) into the convolution before or, where that is exact, behind them.
 
     Before: the convolution has neither activation nor residual and nobody else reads it. Behind: the shift is 0 or the
-    convolution has no padding, since padding is 0 after the affine function.
+    convolution has no padding, since padding is 0 after the affine function. Skip gates stay as they are: they were
+    bound to the weights before folding, and look at their input, which therefore must not be scaled.
     """
     rewriter = Rewriter(graph)
     for node in rewriter.live():
@@ -42,12 +53,13 @@ def _takes_affine(rewriter: Rewriter, producer: Node, node: Node) -> bool:
         isinstance(attributes, Conv2d)
         and attributes.residual == Residual.NONE
         and producer.activation.kind == Activation.IDENTITY
+        and (not accumulates(producer) or _identity_after(node))
         and rewriter.sole_reader(producer.output) is node
     )
 
 
 def _set_weights(rewriter: Rewriter, conv: Node, weights: Doubles, bias: Doubles | None) -> None:
-    inputs = [*conv.inputs, None, None][:4]
+    inputs = [*conv.inputs, *[None] * (4 - len(conv.inputs))]
     inputs[1] = rewriter.add_constant(_folded(str(inputs[1])), weights.astype(np.float32))
     if bias is not None and (inputs[2] is not None or np.any(bias)):
         name = inputs[2] or f"{conv.name}.bias"
@@ -68,6 +80,11 @@ def _weights_of(rewriter: Rewriter, conv: Node) -> tuple[Doubles, Doubles]:
 def _fold_back(rewriter: Rewriter, conv: Node, node: Node, affine: Affine) -> None:
     weights, bias = _weights_of(rewriter, conv)
     _set_weights(rewriter, conv, weights * affine.scale, bias * affine.scale + affine.shift)
+    again = rewriter.constant(conv.inputs[RESIDUAL_BIAS]) if isinstance(conv.gate, SkipGate) else None
+    if again is not None:  # the bias that is added with every residual; the shift is not
+        scaled = np.asarray(again, np.float64).reshape(-1) * affine.scale
+        name = rewriter.add_constant(f"{conv.name}.residual_bias", scaled.astype(np.float32).reshape(1, 1, -1))
+        rewriter.set_inputs(conv, [*conv.inputs[:RESIDUAL_BIAS], name])
     if not isinstance(node.attributes, Unary):
         conv.activation = node.activation
     rewriter.absorb(conv, node)
@@ -75,7 +92,9 @@ def _fold_back(rewriter: Rewriter, conv: Node, node: Node, affine: Affine) -> No
 
 def _fold_forward(rewriter: Rewriter, node: Node, conv: Node, affine: Affine) -> None:
     attributes = conv.attributes
-    if not isinstance(attributes, Conv2d) or conv.inputs[0] != node.output or node.output in conv.inputs[1:]:
+    if not isinstance(attributes, Conv2d) or isinstance(conv.gate, SkipGate):
+        return
+    if conv.inputs[0] != node.output or node.output in conv.inputs[1:]:
         return
     pads = (attributes.pad_top, attributes.pad_left, attributes.pad_bottom, attributes.pad_right)
     if np.any(affine.shift) and (any(pads) or isinstance(attributes, ConvTranspose2d)):

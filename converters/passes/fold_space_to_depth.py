@@ -21,8 +21,8 @@ def fold_space_to_depth(graph: Graph) -> Graph:
     rewriter = Rewriter(graph)
     for node in rewriter.live():
         a = node.attributes
-        if not isinstance(a, Conv2d) or isinstance(a, ConvTranspose2d) or a.groups != 1:
-            continue
+        if not isinstance(a, Conv2d) or isinstance(a, ConvTranspose2d) or a.groups != 1 or node.gate is not None:
+            continue  # a skip gate looks at the windows of the convolution as it is
         found = _phases(rewriter, node)
         weights = rewriter.constant(node.inputs[1])
         if found is None or weights is None or (a.dilation_h, a.dilation_w) != (1, 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.reference.graph import Activation, BinaryOp, Conv2d, Graph, Matmul, Residual, Unary
 
-from .rewrite import Rewriter
+from .rewrite import Rewriter, accumulates
 
 HOSTS = (Conv2d, Matmul, BinaryOp)  # conv_transpose2d is a Conv2d
 
@@ -17,6 +17,8 @@ def fuse_activation(graph: Graph) -> Graph:
         if not isinstance(node.attributes, Unary) or host is None or not isinstance(host.attributes, HOSTS):
             continue
         if host.activation.kind != Activation.IDENTITY or rewriter.sole_reader(host.output) is not node:
+            continue
+        if accumulates(host):
             continue
         if isinstance(host.attributes, Conv2d) and host.attributes.residual == Residual.AFTER_ACTIVATION:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from runtime.reference.graph import Activation, Conv2d, GateNorm, Graph, HoldGate, Matmul, ReducePixels
+from runtime.reference.graph import Activation, Conv2d, GateNorm, Graph, HoldGate, Matmul, ReducePixels, SkipGate
 
 SILU_LIKE = (Activation.SILU, Activation.HARD_SWISH, Activation.GELU, Activation.GELU_TANH, Activation.MISH)
 RELU_LIKE = (
@@ -48,6 +48,7 @@ def place_gates(graph: Graph, policy: GatePolicy = DEFAULT_POLICY) -> Graph:
     """Puts a hold gate on each convolution's and matrix product's output that feeds another one, and on pooled vectors.
 
     Heads, behind which nothing of that kind follows, stay ungated: a gate there saves nothing and costs agreement.
+    Skip gates, which the network brought along, stay.
     """
     feeds: set[str] = set()  # values behind which work follows
     gates: dict[str, HoldGate | None] = {}
@@ -61,5 +62,8 @@ def place_gates(graph: Graph, policy: GatePolicy = DEFAULT_POLICY) -> Graph:
         gates[node.output] = gate if ahead and (works or pooled) else None
         if works or ahead:
             feeds.update(name for name in node.inputs if name is not None)
-    nodes = [dataclasses.replace(node, gate=gates[node.output]) for node in graph.nodes]
+    nodes = [
+        node if isinstance(node.gate, SkipGate) else dataclasses.replace(node, gate=gates[node.output])
+        for node in graph.nodes
+    ]
     return dataclasses.replace(graph, nodes=nodes)

@@ -8,10 +8,26 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from runtime.reference.graph import Activation, ActivationSpec, Array, Graph, Node, Unary, Value, ValueKind
+from runtime.reference.graph import (
+    Activation,
+    ActivationSpec,
+    Array,
+    Graph,
+    Node,
+    SkipGate,
+    SkipUpdate,
+    Unary,
+    Value,
+    ValueKind,
+)
 
 IDENTITY = ActivationSpec()
 RELU = ActivationSpec(Activation.RELU)
+
+
+def accumulates(node: Node) -> bool:
+    """Whether a node adds residuals to its held output, which therefore must not have an activation."""
+    return isinstance(node.gate, SkipGate) and node.gate.update == SkipUpdate.RESIDUAL
 
 
 class Rewriter:

@@ -22,6 +22,10 @@ from runtime.reference.graph import (
     Input,
     Node,
     Output,
+    SkipGate,
+    SkipKind,
+    SkipReference,
+    SkipUpdate,
     Unary,
     Value,
     ValueKind,
@@ -71,6 +75,17 @@ class Network:
         inputs = [x, self.constant(weights, "w"), self.constant(self.random.normal(size=channels)) if bias else None]
         size = [window_count(extent, kernel, 1, 1, 2 * pad) for extent in (rows, cols)]
         return self.node(attributes, inputs, (size[0], size[1], channels))
+
+    def skip_conv(self, x: str, channels: int, kernel: int = 1, pad: int = 0, **gate: object) -> str:
+        """A convolution with a skip gate; a Gumbel gate gets weights, and the bias comes again with residuals."""
+        y = self.conv(x, channels, kernel, pad)
+        node = self.graph.nodes[-1]
+        scale = 0.0 if gate["kind"] == SkipKind.GUMBEL else 0.25
+        node.gate = SkipGate(**{"scale": scale, **gate})
+        weights = None if scale else self.constant(self.random.normal(size=(1, 1, self.extents(x)[2], kernel**2)), "g")
+        again = (node.gate.update, node.gate.reference) == (SkipUpdate.RESIDUAL, SkipReference.LAST)
+        node.inputs = [*node.inputs, None, weights, node.inputs[2] if again else None]
+        return y
 
     def conv_transpose(self, x: str, channels: int, kernel: int = 3, stride: int = 2) -> str:
         rows, cols, depth = self.extents(x)

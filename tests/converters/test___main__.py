@@ -73,3 +73,13 @@ def test_pairs() -> None:
         parse_pairs(["mean"])
     with pytest.raises(ArgumentError, match="is not JSON"):
         parse_pairs(["{mean"])
+
+
+def test_gates_and_mode(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target, gates = source.with_suffix(".fgm"), source.with_suffix(".json")
+    gates.write_text(json.dumps({"gates": [{"match": "w", "gate": "norm_input", "eps": 0.5}]}))
+    arguments = [str(source), "-o", str(target), "--shape", "x=1,3,6,4", "--gates", str(gates)]
+    assert main(arguments) == 0
+    assert "skip gates  norm_input eps 0.5, residual, reference last, floor, half: w\n" in capsys.readouterr().out
+    assert main([*arguments, "--skip-mode", "closed_loop"]) == 0
+    assert "skip gates  norm_input eps 0.5, recompute, reference fired: w\n" in capsys.readouterr().out

@@ -14,7 +14,7 @@ import converters
 from converters.conversion import compare
 from converters.evaluate import evaluate
 from runtime.reference.errors import ArgumentError, Error
-from runtime.reference.graph import GateNorm
+from runtime.reference.graph import GateNorm, HoldGate, SkipGate, SkipReference
 from runtime.reference.reader import read_model
 
 
@@ -153,3 +153,49 @@ def test_outputs_equal_onnx_runtime(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"x": frame.transpose(2, 0, 1)[None]})
     assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
+
+
+NORM = {"gates": [{"match": "w1", "gate": "norm_input", "eps": 0.5, "reset_interval": 4}]}
+
+
+def test_skip_convolutions_bring_their_gates(tmp_path: Path) -> None:
+    report = converters.convert(model(), tmp_path / "net.fgm", gates=NORM)
+    graph = read_model(tmp_path / "net.fgm")
+    assert report.check is not None
+    assert report.check < 1e-5
+    assert [type(node.gate) for node in graph.nodes] == [SkipGate, type(None), type(None)]
+    assert graph.inputs[0].threshold == 0
+    assert report.skip_gates == {"norm_input eps 0.5, residual, reference last, floor, half, reset every 4": ["w1"]}
+    assert graph.metadata["gates"] == {"gate": "none", "alpha": None, "norm": "l1", "block": 1}
+    assert graph.metadata["skip_mode"] == "trained"
+
+
+def test_hold_gates_beside_them_when_asked(tmp_path: Path) -> None:
+    gates = {"gates": [{"match": "w2", "gate": "norm_input", "eps": 0.5}]}
+    converters.convert(model(), tmp_path / "net.fgm", gates=gates, gate="hold", input_threshold=2)
+    graph = read_model(tmp_path / "net.fgm")
+    assert [type(node.gate) for node in graph.nodes] == [HoldGate, SkipGate]
+    assert graph.inputs[0].threshold == 2
+
+
+def test_one_switch_closes_the_loop(tmp_path: Path) -> None:
+    report = converters.convert(model(), tmp_path / "net.fgm", gates=NORM, skip_mode="closed_loop")
+    graph = read_model(tmp_path / "net.fgm")
+    gate = graph.nodes[0].gate
+    assert isinstance(gate, SkipGate)
+    assert (gate.reference, gate.reset, gate.half) == (SkipReference.FIRED, 0, False)
+    assert len(graph.nodes) == 2, "an output that is recomputed may have its activation fused"
+    assert report.check is not None
+    assert report.check < 1e-5
+    with pytest.raises(ArgumentError, match="skip_mode is 'open'; possible are trained, closed_loop"):
+        converters.convert(model(), tmp_path / "net.fgm", gates=NORM, skip_mode="open")
+
+
+def test_export_onnx_needs_a_place(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Conv2d(3, 2, 1)
+    gates = {"gates": [{"match": "*", "gate": "norm_input", "eps": 0.5}]}
+    assert converters.export_onnx(layer, tmp_path / "net.onnx", (1, 3, 8, 8), gates=gates) == []
+    assert converters.convert(tmp_path / "net.onnx", tmp_path / "net.fgm").skip_gates != {}
+    with pytest.raises(Error, match="cannot write"):
+        converters.export_onnx(layer, tmp_path / "none" / "net.onnx", (1, 3, 8, 8))

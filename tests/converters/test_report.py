@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from converters.report import Report, describe
-from runtime.reference.graph import Activation
+from runtime.reference.graph import Activation, SkipKind
 
 
 def test_describe(network) -> None:
@@ -28,3 +28,12 @@ def test_both_forms(network) -> None:
     assert "relative error 1.0e-07" in text
     assert "1 conv2d" in text
     assert json.loads(report.to_json())["macs"] == 180
+
+
+def test_skip_gates_are_listed_by_kind(network) -> None:
+    n = network()
+    y = n.skip_conv("x", 2, kind=SkipKind.NORM_INPUT, eps=0.5)
+    facts = describe(n.finish(n.skip_conv(n.conv(y, 3), 2, kind=SkipKind.NORM_INPUT, eps=0.5)))
+    text = str(Report("net", "net.fgm", 1024, **facts, alpha=None, alpha_reason="no gates"))
+    assert "gates       2 of 3 nodes\n" in text
+    assert "skip gates  norm_input eps 0.5, residual, reference last: conv2d0, conv2d2\n" in text

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from converters.passes.fold_affine import fold_affine
-from runtime.reference.graph import Activation, Binary
+from runtime.reference.graph import Activation, ActivationSpec, Binary, SkipKind, SkipUpdate
 
 
 def test_batch_norm_after_a_convolution(network) -> None:
@@ -97,3 +97,47 @@ def test_negation_and_shared_weights(network) -> None:
     after = fold_affine(before)
     assert n.ops(after) == ["conv2d", "conv2d"]
     assert n.same(before, after)
+
+
+@pytest.mark.parametrize("kind", list(SkipKind))
+def test_skip_gates_stay_on_what_they_were_trained_with(network, kind: SkipKind) -> None:
+    n = network()
+    y = n.skip_conv("x", 4, kernel=3, pad=1, kind=kind)
+    scale, shift = np.array([1.0, 2.0, -3.0, 0.5]), np.array([0.1, 0.2, 0.3, 0.4])
+    before = n.finish(n.binary(Binary.ADD, n.binary(Binary.MUL, y, scale), shift))
+    after = fold_affine(before)
+    assert n.ops(after) == ["conv2d"]
+    assert n.same(before, after)
+    old, new = before.nodes[0], after.nodes[0]
+    assert (new.gate, new.inputs[4]) == (old.gate, old.inputs[4])
+    bias = before.values[old.inputs[2]].data.reshape(-1)
+    dense, again = (after.values[new.inputs[i]].data.reshape(-1) for i in (2, 5))
+    np.testing.assert_allclose(dense, bias * scale + shift, rtol=1e-6)
+    np.testing.assert_allclose(again, bias * scale, rtol=1e-6)
+
+
+def test_no_residual_bias_appears_from_a_shift(network) -> None:
+    n = network()
+    y = n.skip_conv("x", 4, kind=SkipKind.NORM_INPUT, update=SkipUpdate.RECOMPUTE)
+    after = fold_affine(n.finish(n.binary(Binary.ADD, y, [1.0, 2.0, 3.0, 4.0])))
+    assert n.ops(after) == ["conv2d"]
+    assert after.nodes[0].inputs[5] is None
+
+
+def test_the_input_of_a_skip_gate_is_not_scaled(network) -> None:
+    n = network()
+    y = n.binary(Binary.MUL, "x", [1.0, 2.0, 3.0])
+    before = n.finish(n.skip_conv(y, 4, kind=SkipKind.NORM_INPUT))
+    assert n.ops(fold_affine(before)) == ["binary", "conv2d"]
+
+
+def test_an_activation_does_not_come_along_to_residuals(network) -> None:
+    for update, ops in ((SkipUpdate.RESIDUAL, ["conv2d", "binary+relu"]), (SkipUpdate.RECOMPUTE, ["conv2d+relu"])):
+        n = network()
+        y = n.skip_conv("x", 4, kind=SkipKind.GUMBEL, update=update)
+        y = n.binary(Binary.MUL, y, [1.0, 2.0, 3.0, 4.0])
+        n.graph.nodes[-1].activation = ActivationSpec(Activation.RELU)
+        before = n.finish(y)
+        after = fold_affine(before)
+        assert n.ops(after) == ops
+        assert n.same(before, after)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from converters.passes.fold_space_to_depth import fold_space_to_depth
-from runtime.reference.graph import Concat, Conv2d, Gather
+from runtime.reference.graph import Concat, Conv2d, Gather, SkipKind
 
 ORDER = [(0, 0), (1, 0), (0, 1), (1, 1)]
 
@@ -55,3 +55,9 @@ def test_another_reader_and_odd_sizes_stay(network) -> None:
     middle = stem(n)
     shared = n.finish(n.conv(middle, 5, kernel=3, pad=1), middle)
     assert n.ops(fold_space_to_depth(shared)) == n.ops(shared)
+
+
+def test_a_skip_gate_looks_at_the_copies(network) -> None:
+    n = network(12, 16)
+    before = n.finish(n.skip_conv(stem(n), 5, kernel=3, pad=1, kind=SkipKind.GUMBEL))
+    assert n.ops(fold_space_to_depth(before)) == n.ops(before)

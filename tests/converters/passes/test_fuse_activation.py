@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converters.passes.fuse_activation import fuse_activation
-from runtime.reference.graph import Activation, Binary, Matmul
+from runtime.reference.graph import Activation, Binary, Matmul, SkipKind, SkipUpdate
 
 
 def test_every_host(network) -> None:
@@ -38,3 +38,13 @@ def test_the_output_keeps_its_name_and_shape(network) -> None:
     after = fuse_activation(n.finish(z))
     assert after.nodes[0].output == after.outputs[0].value == z
     assert after.values[z].shape == (1, 2, 6, 5)
+
+
+def test_residuals_are_added_before_the_activation(network) -> None:
+    for update, ops in ((SkipUpdate.RESIDUAL, ["conv2d", "unary+relu"]), (SkipUpdate.RECOMPUTE, ["conv2d+relu"])):
+        n = network()
+        y = n.skip_conv("x", 4, kind=SkipKind.GUMBEL, update=update)
+        before = n.finish(n.unary(y, Activation.RELU))
+        after = fuse_activation(before)
+        assert n.ops(after) == ops
+        assert n.same(before, after, 0)

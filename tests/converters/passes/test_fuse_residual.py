@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from converters.passes.fuse_residual import fuse_residual
-from runtime.reference.graph import Activation, ActivationSpec, Binary, HoldGate, Residual
+from runtime.reference.graph import Activation, ActivationSpec, Binary, HoldGate, Residual, SkipKind
 
 RELU = ActivationSpec(Activation.RELU)
 
@@ -65,3 +65,13 @@ def test_gated_convolutions_stay(network) -> None:
     before = n.finish(n.binary(Binary.ADD, n.conv("x", 3), "x"))
     before.nodes[0] = dataclasses.replace(before.nodes[0], gate=HoldGate(0.1))
     assert n.ops(fuse_residual(before)) == ["conv2d", "binary"]
+
+
+def test_a_skip_gate_takes_no_residual(network) -> None:
+    n = network()
+    y = n.skip_conv("x", 3, kind=SkipKind.NORM_INPUT)
+    assert n.ops(fuse_residual(n.finish(n.binary(Binary.ADD, y, n.unary("x", Activation.RELU))))) == [
+        "conv2d",
+        "unary+relu",
+        "binary",
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converters.passes.place_gates import GatePolicy, choose_alpha, place_gates
-from runtime.reference.graph import Activation, Binary, GateNorm, HoldGate, ReducePixels
+from runtime.reference.graph import Activation, Binary, GateNorm, HoldGate, ReducePixels, SkipKind
 
 
 def gates(graph) -> list[bool]:
@@ -48,3 +48,16 @@ def test_alpha_follows_the_activations(network) -> None:
     assert choose_alpha(n.finish(y)) == (0.05, "2 of 3 activations are SiLU-like")
     y = n.unary(n.unary(y, Activation.RELU), Activation.SIGMOID)
     assert choose_alpha(n.finish(y)) == (0.1, "2 of 4 activations are SiLU-like")
+
+
+def test_skip_gates_stay(network) -> None:
+    n = network()
+    y = n.skip_conv(n.conv("x", 3), 2, kind=SkipKind.NORM_INPUT)
+    graph = n.finish(n.conv(n.conv(y, 3), 2))
+    for policy, expected in (
+        (GatePolicy(), [True, True, True, False]),
+        (GatePolicy(False), [False, True, False, False]),
+    ):
+        after = place_gates(graph, policy)
+        assert gates(after) == expected
+        assert after.nodes[1].gate == graph.nodes[1].gate
