@@ -184,7 +184,8 @@ def lint(_: list[str]) -> None:
     failures = run(tool("ruff"), "check", ".", check=False)
     failures += run(tool("ruff"), "format", "--check", ".", check=False)
     failures += run(tool("mypy"), check=False)
-    sources = [path for top in ("runtime/engine", "tests", "examples") for path in sorted((ROOT / top).rglob("*.[ch]"))]
+    tops = ("runtime/engine", "tests", "examples", "firmware_tests")
+    sources = [path for top in tops for path in sorted((ROOT / top).rglob("*.[ch]"))]
     names = [path.relative_to(ROOT) for path in sources]
     failures += run(tool("clang-format"), "--dry-run", "--Werror", *names, check=False)
     for path in sources:

@@ -1,30 +1,95 @@
-"""Linux user mode: the C tests of the engine on several CPUs."""
+"""Linux user mode: kernels against their scalar twins, run-time dispatch, golden outputs, on several CPUs."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from .tools import TARGETS, build, run
+from .networks import EXPECTED, TINY, write_random
+from .tools import FOLDER, TARGETS, build, golden, run
 
 CPUS = {
     "aarch64": ["cortex-a53", "cortex-a72", "cortex-a76", "max,sve=off", "max"],
-    "armv7": ["cortex-a7", "cortex-a9"],
+    "armv7": ["cortex-a7"],
 }
 CASES = [(target, cpu) for target, cpus in CPUS.items() for cpu in cpus]
+NO_FMA = [("armv7", "cortex-a9")]  # falls back to the twins, which then take long: no more than needed
+RANDOM_NETWORKS = 20
+# Instruction sets by the bits of HWCAP that each needs, lowest first; flags as in kernels/isa.h.
+NEEDS = {
+    "aarch64": {"neon": (0x100, 1 << 1)},
+    "armv7": {"neon": (0x100, 1 << 12 | 1 << 16)},
+}
 
 
-def programs(target):
-    """Folder with the C tests, static so that no Arm libraries are needed to run them."""
-    return build(target, FG_TESTS="ON", CMAKE_EXE_LINKER_FLAGS="-static")
+def machines(cases):
+    """Parametrizes ``machine``: (target, CPU, function that runs a program of the target on it)."""
+    return pytest.mark.parametrize("machine", cases, ids=lambda case: f"{case[0]}-{case[1]}", indirect=True)
 
 
-@pytest.mark.parametrize(("target", "cpu"), CASES)
-def test_kernels_equal_their_twins(target, cpu, proves):
-    last = run(TARGETS[target].emulator, "-cpu", cpu, programs(target) / "test_kernels").splitlines()[-1]
-    proves(f"{target} {cpu}: kernels equal their scalar twins, {last}")
+@pytest.fixture
+def machine(request):
+    target, cpu = request.param
+    # static, so that no Arm libraries are needed to run them
+    folder = build(target, FG_TESTS="ON", CMAKE_EXE_LINKER_FLAGS="-static")
+    return target, cpu, lambda *command: run(TARGETS[target].emulator, "-cpu", cpu, folder / command[0], *command[1:])
 
 
-@pytest.mark.parametrize("target", list(CPUS))
-@pytest.mark.parametrize("name", ["test_header", "test_pool"])
-def test_other_c_tests_pass(target, name):
-    run(TARGETS[target].emulator, "-cpu", CPUS[target][0], programs(target) / name)
+@pytest.fixture(scope="module")
+def networks() -> list[Path]:
+    return write_random(FOLDER / "random", RANDOM_NETWORKS)
+
+
+@pytest.fixture(scope="module")
+def on_host(networks) -> list[dict]:
+    """The random networks' golden lines, from this machine."""
+    return golden(run(build("host") / "golden", *networks))
+
+
+@machines(CASES)
+def test_kernels_equal_their_twins(machine, proves):
+    target, cpu, on_arm = machine
+    last = on_arm("engine/test_kernels").splitlines()[-1]
+    proves(f"{target} {cpu}: kernels equal their scalar twins bit for bit; {last}")
+
+
+@machines(CASES)
+def test_thread_pool_and_header(machine):
+    for name in ("test_pool", "test_header"):
+        machine[2](f"engine/{name}")
+
+
+@machines(CASES + NO_FMA)
+def test_dispatch_follows_hwcap(machine, proves):
+    target, cpu, on_arm = machine
+    said = json.loads(on_arm("golden", "--cpu"))
+    usable = {name: flag for name, (flag, bits) in NEEDS[target].items() if said["hwcap"] & bits == bits}
+    assert said["detected"] == sum(usable.values()), said
+    assert said["isa"] == (list(usable) or ["ref"])[-1], said
+    assert (said["isa"] == "ref") == ((target, cpu) in NO_FMA), "a Cortex-A9 has no fused multiply-add"
+    proves(f"{target} {cpu}: dispatch chose {said['isa']} from HWCAP {said['hwcap']:#x}")
+
+
+@machines(CASES + NO_FMA)
+@pytest.mark.parametrize("options", [[], ["--ref"]], ids=["best", "twins"])
+def test_committed_network_gives_the_committed_outputs(machine, options, proves):
+    target, cpu, on_arm = machine
+    got = golden(on_arm("golden", *options, TINY))
+    assert got == [json.loads(EXPECTED.read_text())]
+    assert got[0]["exact"] == got[0]["dense"]
+    proves(f"{target} {cpu}: golden outputs bit-equal to x86 with the {'twins' if options else 'best kernels'}")
+
+
+@machines(CASES)
+def test_random_networks_give_the_outputs_of_the_host(machine, networks, on_host, proves):
+    target, cpu, on_arm = machine
+    got = golden(on_arm("golden", *networks))
+    assert [line["exact"] for line in got] == [line["dense"] for line in got]
+    assert got == on_host
+    proves(f"{target} {cpu}: {len(got)} random networks with every operator: outputs, masks and work equal to x86")
+
+
+def test_the_host_gives_the_committed_outputs():
+    assert golden(run(build("host") / "golden", TINY)) == [json.loads(EXPECTED.read_text())]

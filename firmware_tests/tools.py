@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import importlib.util
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "firmware_tests"
 FOLDER = ROOT / "build" / "firmware"
 # Programs and the Debian packages that bring them.
 PACKAGES = {
@@ -34,13 +38,14 @@ class Target:
 
     processor: str
     compiler: str
-    zig: str
+    zig: str = ""
     flags: str = ""
     system: str = "Linux"
     emulator: str = ""
 
 
 TARGETS = {
+    "host": Target(platform.machine(), "cc", system=platform.system()),
     "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu.2.31", emulator="qemu-aarch64"),
     "armv7": Target("armv7l", "arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf.2.31", emulator="qemu-arm"),
 }
@@ -89,7 +94,8 @@ def compiler(target: Target) -> str:
     return path or f"{sys.executable};-m;ziglang;cc;-target;{target.zig}"
 
 
-def build(name: str, folder: str = "", source: Path = ROOT, **options: str) -> Path:
+@functools.cache
+def build(name: str, folder: str = "", source: Path = HERE, **options: str) -> Path:
     """Configures and builds with CMake for target ``name``; the folder. Builds are kept and brought up to date.
 
     ``options`` become -D definitions.
@@ -103,14 +109,14 @@ def build(name: str, folder: str = "", source: Path = ROOT, **options: str) -> P
         "CMAKE_C_FLAGS": target.flags,
         "FG_WERROR": "ON",
     } | options
-    words = [f"-D{key}={value}" for key, value in definitions.items()]
+    words = ["-S", str(source), "-B", str(path), *(f"-D{key}={value}" for key, value in definitions.items())]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = path / "definitions"
         if stamp.exists() and stamp.read_text() != "\n".join(words):
             shutil.rmtree(path)  # CMake does not forget a compiler
-        run("cmake", "-S", source, "-B", path, "-G", "Ninja", *words)
+        run("cmake", "-G", "Ninja", *words)
         stamp.write_text("\n".join(words))
         run("cmake", "--build", path, "-j2")
     return path
@@ -122,3 +128,9 @@ def run(*command: str | Path, timeout: float = 600) -> str:
     result = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
     assert result.returncode == 0, f"{words}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
     return result.stdout
+
+
+def golden(lines: str) -> list[dict[str, int | str]]:
+    """What app/golden.c printed, a dictionary per network, reduced to what is the same on every machine."""
+    same = [f"{mode}{what}" for mode in ("dense", "exact", "gated") for what in ("", "_masks", "_macs")]
+    return [{name: line[name] for name in same} for line in map(json.loads, lines.splitlines())]
