@@ -72,4 +72,9 @@ def skip_notes(graph: Graph) -> list[str]:
         "these gates fire at every change, however small": changes,
         "these maps are no multiple of their gates' blocks; the last blocks are cut": cut,
     }
-    return [f"{title}: {', '.join(names)}" for title, names in titles.items() if names]
+    return [f"{title}: {_some(names)}" for title, names in titles.items() if names]
+
+
+def _some(names: list[str], limit: int = 8) -> str:
+    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
+    return ", ".join([*names[:limit], *more])

@@ -78,8 +78,9 @@ def import_onnx(
             "or run onnx.version_converter.convert_version(model, 13)"
         )
     model = _inlined(model)
+    notes: list[str] = []
     if gates is not None:
-        model = onnx_skip.described(model, gates)
+        model, notes = onnx_skip.described(model, gates)
     importer = Importer(model, name)
     importer.run(shapes or {})
     graph = importer.builder.graph
@@ -89,7 +90,7 @@ def import_onnx(
         "opset": opset,
         "graph": model.graph.name,
     }
-    graph.metadata["notes"] = importer.notes
+    graph.metadata["notes"] = [*notes, *importer.notes]
     return graph
 
 

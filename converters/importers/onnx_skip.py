@@ -92,11 +92,14 @@ def _gate_weights(node: OnnxNode, shape: tuple[int, int, int]) -> tuple[Array, f
     return weights.reshape(1, 1, shape[0], -1), 0.0 if bias is None else float(bias.reshape(-1)[0])
 
 
-def described(model: onnx.ModelProto, description: Description) -> onnx.ModelProto:
+def described(model: onnx.ModelProto, description: Description) -> tuple[onnx.ModelProto, list[str]]:
     """A copy of a model whose convolutions have the gates of a description: Conv nodes become SkipConv, or back.
 
     A convolution is known by its node's name, its output's name, its weights' name without ".weight" (which PyTorch's
     exporters make of the module's path), and a SkipConv also by its attribute ``module``.
+
+    Returns:
+        The model, and notes on what to check.
 
     Raises:
         ArgumentError: the description does not fit; names the node.
@@ -105,7 +108,7 @@ def described(model: onnx.ModelProto, description: Description) -> onnx.ModelPro
     changed.CopyFrom(model)
     if all(item.domain != DOMAIN for item in changed.opset_import):
         changed.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
-    known = []
+    known, doubtful = [], []
     for node in changed.graph.node:
         skips = (node.domain, node.op_type) == (DOMAIN, OP)
         if not skips and (node.op_type != "Conv" or node.domain not in ("", "ai.onnx")):
@@ -116,11 +119,27 @@ def described(model: onnx.ModelProto, description: Description) -> onnx.ModelPro
         if found is None:
             continue
         try:
-            _rewrite(changed, node, found, skips)
+            spec = _rewrite(changed, node, found, skips)
         except ArgumentError as error:
             raise ArgumentError(f"{names[0]}: {error}") from error
+        if spec is not None and not skips and _trusts_folded(node, spec, found):
+            doubtful.append(names[0])
     description.require_used(known)
-    return changed
+    if not doubtful:
+        return changed, []
+    return changed, [
+        f"{', '.join(doubtful)}: weights and bias are taken as trained; where the exporter folded a batch norm into "
+        "them, the gates description must give weight_norm and residual_bias"
+    ]
+
+
+def _trusts_folded(node: onnx.NodeProto, spec: SkipSpec, found: Described) -> bool:
+    """Whether a gate depends on weights or a bias into which an exporter may have folded a batch norm."""
+    biased = len(node.input) > 2 and bool(node.input[2])
+    again = spec.residual_bias and (spec.update, spec.reference) == ("residual", "last")
+    by_bias = again and "residual_bias" not in found.attributes
+    by_weights = spec.gate == "norm_output" and not spec.weight_norm
+    return biased and (by_bias or by_weights)
 
 
 def _names(node: onnx.NodeProto) -> list[str]:
@@ -130,7 +149,7 @@ def _names(node: onnx.NodeProto) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _rewrite(model: onnx.ModelProto, node: onnx.NodeProto, found: Described, skips: bool) -> None:
+def _rewrite(model: onnx.ModelProto, node: onnx.NodeProto, found: Described, skips: bool) -> SkipSpec | None:
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     spec = found.spec(SkipSpec.from_attributes(attributes) if skips else None)
     geometry = {name: attributes[name] for name in GEOMETRY if name in attributes}
@@ -145,3 +164,4 @@ def _rewrite(model: onnx.ModelProto, node: onnx.NodeProto, found: Described, ski
         gate = {**spec.to_attributes(), "module": _names(node)[0]}
         made = helper.make_node(OP, inputs, list(node.output), node.name, domain=DOMAIN, **geometry, **gate)
     node.CopyFrom(made)
+    return spec

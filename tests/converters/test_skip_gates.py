@@ -40,6 +40,15 @@ def test_notes_on_gates_that_hold_little_back(network) -> None:
     assert changes.endswith("small: conv2d0 (gumbel bias 0), conv2d1 (norm_input eps 0), conv2d2 (norm_input eps 0)")
 
 
+def test_notes_stay_short(network) -> None:
+    n = network()
+    y = "x"
+    for _ in range(11):
+        y = n.skip_conv(y, 3, kind=SkipKind.GUMBEL, bias=1.0)
+    (note,) = skip_notes(n.finish(y))
+    assert note.endswith("conv2d7 (gumbel bias 1), and 3 more")
+
+
 def test_describe() -> None:
     gate = SkipGate(SkipKind.NORM_INPUT, 0.02, 0.25, floor=True, half=True, reset=4)
     assert describe_gate(gate) == "norm_input eps 0.02, residual, reference last, floor, half, reset every 4"

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -74,17 +75,17 @@ class SkipConv2d(nn.Conv2d):
         return super().train(mode)
 
     def forward(self, x):
-        taps = self.weight[0].numel() * self.out_channels
+        taps = self.weight[0].numel() * self.out_channels  # mac counts the last frame's
         if self.x0 is None:
             z = super().forward(x)
             self.mask = torch.ones_like(z[:, :1])
-            self.mac += z[0, 0].numel() * taps
+            self.mac = z[0, 0].numel() * taps
         else:
             residual = x - self.x0
             self.mask = self.gate(residual.abs(), self.weight)
             z = self.z0 + super().forward(residual) * self.mask
             own = 0 if self.gate_type == GateType.NORM else z[0, 0].numel() * self.gate.gate_network[0].weight.numel()
-            self.mac += int(self.mask.sum() * taps) + own
+            self.mac = int(self.mask.sum() * taps) + own
         self.x0, self.z0 = x, z
         return z
 
@@ -134,13 +135,37 @@ class Block(nn.Module):
         return functional.relu(self.b2(self.c2(y)) + self.b3(self.sc(x)))
 
 
-def network(kind, eps, structure, blocks):
+def network(kind, eps, structure, blocks, bias=False):
     """Residual blocks as in the vectors of the official module; ``kind`` is norm-input, norm-output or gumbel."""
 
     def make(channels, out, kernel, stride):
         gate = {"gate_type": GateType.GUMBEL, "structure": structure}
         if kind != "gumbel":
             gate = {"gate_type": GateType.NORM, "norm": NormGateType(kind.removeprefix("norm-")), "eps": eps}
-        return SkipConv2d(channels, out, kernel, stride, kernel // 2, bias=False, **gate)
+        return SkipConv2d(channels, out, kernel, stride, kernel // 2, bias=bias, **gate)
 
     return nn.Sequential(*(Block(make, *block) for block in blocks))
+
+
+def randomize(network):
+    """Statistics of batch norms, biases, and gates that fire here and there."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.bias.data):
+                tensor.normal_(0, 0.2)
+            for tensor in (module.running_var, module.weight.data):
+                tensor.uniform_(0.5, 1.5)
+        if isinstance(module, SkipConv2d) and module.gate_type == GateType.GUMBEL:
+            gate = module.gate.gate_network[0]
+            nn.init.xavier_uniform_(gate.weight)
+            nn.init.constant_(gate.bias, -0.05)
+
+
+def moving_square(count, rows, cols):
+    """Frames (count, 3, rows, cols) of 0 to 1: noise that stands still, and a square that moves over it."""
+    generator = np.random.default_rng(0)
+    clip = np.repeat(generator.uniform(0, 1, (1, 3, rows, cols)).astype(np.float32), count, axis=0)
+    square = generator.uniform(0, 1, (3, 8, 8)).astype(np.float32)
+    for t in range(count):
+        clip[t, :, 8:16, 4 + t : 12 + t] = square
+    return clip

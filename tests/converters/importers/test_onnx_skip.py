@@ -159,3 +159,19 @@ def test_a_description_that_does_not_fit():
         described({"match": "first", "gate": "gumbel", "structure": 3})
     with pytest.raises(UnsupportedError, match=r"'first': its gumbel gate has no weights \(input 3\)"):
         described({"match": "first", "gate": "gumbel"})
+
+
+def test_a_note_where_a_batch_norm_may_hide_in_the_weights():
+    norm = {"match": "second", "gate": "norm_input", "eps": 0.5}
+    output = {**norm, "gate": "norm_output"}
+    for entry, noted in (
+        (norm, True),
+        ({**norm, "residual_bias": True}, False),
+        ({**norm, "update": "recompute"}, False),
+        ({**output, "residual_bias": False}, True),
+        ({**output, "residual_bias": False, "weight_norm": 2.0}, False),
+        ({**norm, "match": "first"}, False),  # it has no bias
+    ):
+        notes = described(entry).metadata["notes"]
+        assert bool(notes) == noted, entry
+        assert not notes or notes[0].startswith("w: weights and bias are taken as trained")
