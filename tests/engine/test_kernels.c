@@ -99,35 +99,51 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* A finishing step or none, with limits in the middle of the numbers. */
+static fg_finish random_finish(test_random *random)
+{
+    fg_finish finish = {.low = random_float(random, 1.0f), .high = random_float(random, 1.0f), .slope = 0.1f};
+    finish.steps = (uint32_t)random_below(random, 8);
+    return finish;
+}
+
 /* --- gemm_f32 --- */
+enum { MOST_ROWS = 40, MOST_TAPS = 10 };
+
 static void check_gemm_f32(context *c)
 {
     for (unsigned round = 0; round < 400; round++) {
         test_random *random = &c->random;
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
-        const size_t rows = 1 + random_below(random, c->isa.gemm_rows), rows_stride = rows + random_below(random, 3);
-        const size_t taps = random_below(random, 10), depth = 1 + random_below(random, 40) * (round % 5 == 0 ? 8 : 1);
-        const size_t panels = 1 + random_below(random, 9), columns = panels * FG_PANEL;
+        const size_t rows = 1 + random_below(random, round % 4 ? 14 : MOST_ROWS),
+                     taps = random_below(random, MOST_TAPS);
+        const size_t depth = 1 + random_below(random, 40) * (round % 5 == 0 ? 8 : 1), apart = depth * MOST_TAPS;
+        const size_t columns = 1 + random_below(random, 9 * FG_PANEL);
+        const size_t panels = (columns + FG_PANEL - 1) / FG_PANEL;
         const size_t out_stride = columns + random_below(random, 3) * 5;
         const int biased = random_below(random, 2) == 0;
         void *memory;
-        float *weights = aligned_floats(random, columns * taps * depth, kind, &memory);
-        float *bias = random_floats(random, columns, kind), *x = random_floats(random, rows * taps * depth, kind);
-        const float **a = test_memory(taps * rows_stride * sizeof *a);
+        float *weights = aligned_floats(random, panels * FG_PANEL * taps * depth, kind, &memory);
+        float *bias = random_floats(random, panels * FG_PANEL, kind), *x = random_floats(random, rows * apart, kind);
+        const float *x_rows[MOST_ROWS];
+        ptrdiff_t offsets[MOST_TAPS];
+        for (size_t r = 0; r < rows; r++) x_rows[r] = x + (r * 7 % rows) * apart + apart / 2;
         for (size_t t = 0; t < taps; t++)
-            for (size_t r = 0; r < rows_stride; r++)
-                a[t * rows_stride + r] = r < rows ? x + (r * taps + t) * depth : NULL;
+            offsets[t] = (ptrdiff_t)random_below(random, apart - depth + 1) - (ptrdiff_t)(apart / 2);
         outputs out = outputs_make(random, ((rows - 1) * out_stride + columns) * sizeof(float));
-        float *out_rows[FG_GEMM_MAX_ROWS];
-        fg_gemm_f32_args args = {a, rows, rows_stride, taps, depth, weights, panels, biased ? bias : NULL, out_rows};
+        float *out_rows[MOST_ROWS];
+        fg_gemm_f32_args args = {
+            x_rows,  rows, offsets, taps, depth, weights, columns, biased ? bias : NULL, random_finish(random),
+            out_rows};
         for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.ref.data + r * out_stride;
         c->ref.gemm_f32(&args);
         for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.isa.data + r * out_stride;
         c->isa.gemm_f32(&args);
-        CHECK(&c->count, outputs_agree(&out), "gemm_f32 %s: rows %zu taps %zu depth %zu panels %zu bias %d fill %d",
-              c->isa_name, rows, taps, depth, panels, biased, (int)kind);
+        CHECK(&c->count, outputs_agree(&out),
+              "gemm_f32 %s: rows %zu taps %zu depth %zu columns %zu bias %d finish %u fill %d", c->isa_name, rows, taps,
+              depth, columns, biased, args.finish.steps, (int)kind);
         outputs_free(&out);
-        free(memory), free(bias), free(x), free(a);
+        free(memory), free(bias), free(x);
     }
 }
 
@@ -141,12 +157,16 @@ static void truth_gemm_f32(context *c)
         for (size_t j = 0; j < 16; j++) bias[j] = random_value(&c->random, kind);
         for (size_t k = 0; k < 2; k++) x[k] = random_value(&c->random, kind);
         if (round % 5 == 0) x[1] = -x[0], weights[16 + 3] = weights[3]; /* all that is left is what the product lost */
-        const float *a[1] = {x};
+        const float *rows_x[1] = {x};
         float *rows[1] = {out};
-        const fg_gemm_f32_args args = {a, 1, 1, 1, 2, weights, 1, bias, rows};
+        const ptrdiff_t offset = 0;
+        const fg_gemm_f32_args args = {rows_x, 1, &offset, 1, 2, weights, 16, bias, random_finish(&c->random), rows};
         c->ref.gemm_f32(&args);
         for (size_t j = 0; j < 16; j++) {
-            const float expected = fmaf(x[1], weights[16 + j], fmaf(x[0], weights[j], 0.0f)) + bias[j];
+            float expected = fmaf(x[1], weights[16 + j], fmaf(x[0], weights[j], 0.0f)) + bias[j];
+            if (args.finish.steps & FG_FINISH_SLOPE && expected < 0.0f) expected *= args.finish.slope;
+            if (args.finish.steps & FG_FINISH_LOW && expected < args.finish.low) expected = args.finish.low;
+            if (args.finish.steps & FG_FINISH_HIGH && expected > args.finish.high) expected = args.finish.high;
             CHECK(&c->count, same_float(&out[j], &expected), "fused %a * %a + %a * %a + %a: %a, not %a", (double)x[0],
                   (double)weights[j], (double)x[1], (double)weights[16 + j], (double)bias[j], (double)out[j],
                   (double)expected);
@@ -156,21 +176,29 @@ static void truth_gemm_f32(context *c)
 
 static void bench_gemm_f32(context *c)
 {
-    static const size_t shapes[][3] = {{9, 32, 2}, {9, 64, 4}, {1, 64, 4}, {1, 256, 4}, {9, 128, 2}};
+    static const size_t shapes[][3] = {{9, 32, 32}, {9, 64, 64}, {1, 16, 32}, {1, 64, 64}, {1, 256, 64}, {9, 128, 24}};
+    static const size_t heights[] = {1, 4, 12, 72};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        for (size_t rows = 1; rows <= c->isa.gemm_rows;
-             rows = rows == 1 && c->isa.gemm_rows > 1 ? c->isa.gemm_rows : 99) {
-            const size_t taps = shapes[s][0], depth = shapes[s][1], panels = shapes[s][2];
+        for (size_t h = 0; h < sizeof heights / sizeof *heights; h++) {
+            const size_t taps = shapes[s][0], depth = shapes[s][1], columns = shapes[s][2], rows = heights[h];
             void *memory;
-            float *weights = aligned_floats(&c->random, panels * FG_PANEL * taps * depth, FILL_PLAIN, &memory);
+            float *weights = aligned_floats(&c->random, (columns + 15) / 16 * 16 * taps * depth, FILL_PLAIN, &memory);
             float *x = random_floats(&c->random, rows * taps * depth, FILL_PLAIN);
-            float *out = test_memory(rows * panels * FG_PANEL * sizeof *out);
-            const float **a = test_memory(taps * rows * sizeof *a);
-            for (size_t i = 0; i < taps * rows; i++) a[i] = x + i * depth;
-            float *out_rows[FG_GEMM_MAX_ROWS];
-            for (size_t r = 0; r < rows; r++) out_rows[r] = out + r * panels * FG_PANEL;
-            const fg_gemm_f32_args args = {a, rows, rows, taps, depth, weights, panels, NULL, out_rows};
-            const double work = 2.0 * (double)(rows * taps * depth * panels * FG_PANEL);
+            float *out = test_memory(rows * columns * sizeof *out);
+            const float *x_rows[72];
+            ptrdiff_t offsets[9];
+            for (size_t t = 0; t < taps; t++) offsets[t] = (ptrdiff_t)(t * depth);
+            float *out_rows[72];
+            for (size_t r = 0; r < rows; r++) out_rows[r] = out + r * columns, x_rows[r] = x + r * taps * depth;
+            const fg_gemm_f32_args args = {.x = x_rows,
+                                           .rows = rows,
+                                           .offsets = offsets,
+                                           .taps = taps,
+                                           .depth = depth,
+                                           .panels = weights,
+                                           .columns = columns,
+                                           .out = out_rows};
+            const double work = 2.0 * (double)(rows * taps * depth * columns);
             double best = 1e9;
             for (unsigned run = 0; run < 20; run++) {
                 const unsigned repeats = 1 + (unsigned)((c->isa.isa ? 1e7 : 2e5) / work);
@@ -178,9 +206,9 @@ static void bench_gemm_f32(context *c)
                 for (unsigned i = 0; i < repeats; i++) c->isa.gemm_f32(&args);
                 best = fmin(best, (seconds() - start) / repeats);
             }
-            printf("%-8s gemm_f32       rows %2zu taps %zu depth %3zu panels %zu  %8.2f GFLOP/s\n", c->isa_name, rows,
-                   taps, depth, panels, work / best * 1e-9);
-            free(memory), free(x), free(out), free(a);
+            printf("%-8s gemm_f32       rows %2zu taps %zu depth %3zu columns %zu  %8.2f GFLOP/s\n", c->isa_name, rows,
+                   taps, depth, columns, work / best * 1e-9);
+            free(memory), free(x), free(out);
         }
     }
 }
@@ -189,12 +217,12 @@ static void bench_gemm_f32(context *c)
 /* Runs of the given pixels over one input, one after the other in out. */
 enum { MOST_RUNS = 4 };
 
-static size_t make_runs(const size_t *pixels, size_t count, const float *const *x, float *out, size_t out_stride,
-                        fg_depthwise_run *runs)
+static size_t make_runs(const size_t *pixels, size_t count, const float *x, const fg_tap *taps, size_t tap_count,
+                        float *out, size_t out_stride, fg_depthwise_run *runs)
 {
     size_t total = 0;
     for (size_t r = 0; r < count; total += pixels[r++])
-        runs[r] = (fg_depthwise_run){x, pixels[r], out ? out + total * out_stride : NULL};
+        runs[r] = (fg_depthwise_run){x, taps, tap_count, pixels[r], out ? out + total * out_stride : NULL};
     return total;
 }
 
@@ -214,22 +242,22 @@ static void check_depthwise_f32(context *c)
         float *weights = random_floats(random, taps * channels + 1, kind),
               *bias = random_floats(random, channels, kind);
         float *x = random_floats(random, (9 + taps) * step, kind);
-        const float **pointers = test_memory((taps + 1) * sizeof *pointers);
-        for (size_t t = 0; t < taps; t++) pointers[t] = x + t * step;
+        fg_tap table[25];
+        for (size_t t = 0; t < taps; t++) table[t] = (fg_tap){(ptrdiff_t)(t * step), (t * 3 % taps) * channels};
         fg_depthwise_run runs[MOST_RUNS];
-        const size_t total = make_runs(pixels, count, pointers, NULL, out_stride, runs);
+        const size_t total = make_runs(pixels, count, x, table, taps, NULL, out_stride, runs);
         outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
-        const fg_depthwise_f32_args args = {runs,      count, step, taps, channels, weights, biased ? bias : NULL,
-                                            out_stride};
-        make_runs(pixels, count, pointers, (float *)(void *)out.ref.data, out_stride, runs);
+        const fg_depthwise_f32_args args = {
+            runs, count, step, channels, weights, biased ? bias : NULL, random_finish(random), out_stride};
+        make_runs(pixels, count, x, table, taps, (float *)(void *)out.ref.data, out_stride, runs);
         c->ref.depthwise_f32(&args);
-        make_runs(pixels, count, pointers, (float *)(void *)out.isa.data, out_stride, runs);
+        make_runs(pixels, count, x, table, taps, (float *)(void *)out.isa.data, out_stride, runs);
         c->isa.depthwise_f32(&args);
         CHECK(&c->count, outputs_agree(&out),
               "depthwise_f32 %s: runs %zu pixels %zu taps %zu channels %zu step %zu stride %zu bias %d fill %d",
               c->isa_name, count, total, taps, channels, step, out_stride, biased, (int)kind);
         outputs_free(&out);
-        free(weights), free(bias), free(x), free(pointers);
+        free(weights), free(bias), free(x);
     }
 }
 
@@ -238,9 +266,10 @@ static void truth_depthwise_f32(context *c)
     float x[6], weights[6] = {0}, bias[3], out[3];
     for (size_t j = 0; j < 6; j++) x[j] = random_float(&c->random, 1.0f), weights[j] = random_float(&c->random, 1.0f);
     for (size_t j = 0; j < 3; j++) bias[j] = random_float(&c->random, 1.0f);
-    const float *pointers[2] = {x, x + 3};
-    const fg_depthwise_run run = {pointers, 1, out};
-    const fg_depthwise_f32_args args = {&run, 1, 3, 2, 3, weights, bias, 3};
+    const fg_tap taps[2] = {{0, 0}, {3, 3}};
+    const fg_depthwise_run run = {x, taps, 2, 1, out};
+    const fg_depthwise_f32_args args = {
+        .runs = &run, .run_count = 1, .step = 3, .channels = 3, .weights = weights, .bias = bias, .out_stride = 3};
     c->ref.depthwise_f32(&args);
     for (size_t j = 0; j < 3; j++) {
         const float expected = fmaf(x[3 + j], weights[3 + j], x[j] * weights[j]) + bias[j];
@@ -257,10 +286,12 @@ static void bench_depthwise_f32(context *c)
         float *x = aligned_floats(&c->random, side * (pixels + side) * count, FILL_PLAIN, &memory[0]);
         float *weights = aligned_floats(&c->random, taps * count, FILL_PLAIN, &memory[1]);
         float *out = aligned_floats(&c->random, pixels * count, FILL_PLAIN, &memory[2]);
-        const float **pointers = test_memory(taps * sizeof *pointers);
-        for (size_t t = 0; t < taps; t++) pointers[t] = x + (t / side * (pixels + side) + t % side) * count;
-        const fg_depthwise_run whole = {pointers, pixels, out};
-        const fg_depthwise_f32_args args = {&whole, 1, count, taps, count, weights, NULL, count};
+        fg_tap table[25];
+        for (size_t t = 0; t < taps; t++)
+            table[t] = (fg_tap){(ptrdiff_t)((t / side * (pixels + side) + t % side) * count), t * count};
+        const fg_depthwise_run whole = {x, table, taps, pixels, out};
+        const fg_depthwise_f32_args args = {
+            .runs = &whole, .run_count = 1, .step = count, .channels = count, .weights = weights, .out_stride = count};
         const double work = 2.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {
@@ -271,7 +302,7 @@ static void bench_depthwise_f32(context *c)
         }
         printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps,
                count, work / best * 1e-9);
-        free(memory[0]), free(memory[1]), free(memory[2]), free(pointers);
+        free(memory[0]), free(memory[1]), free(memory[2]);
     }
 }
 

@@ -257,6 +257,14 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
     }
 }
 
+/* Pixels of a work item whose results are written in place: many, but enough items for all threads. */
+static uint32_t direct_pixels(const fg_stream *stream, const fg_value_state *out)
+{
+    uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
+    uint32_t share = threads > 1 ? (out->rows * out->cols + 2 * threads - 1) / (2 * threads) : FG_CHUNK_PIXELS;
+    return share < FG_TILE_PIXELS ? FG_TILE_PIXELS : share < FG_CHUNK_PIXELS ? share : FG_CHUNK_PIXELS;
+}
+
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
 {
     const fg_node_record *record = &stream->graph.nodes[node];
@@ -282,7 +290,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     work.direct = full && work.out_stride == out->channels;
     set_gate(&work, record, state);
     uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
-    if (work.block == 1 && chunk > stream->kernels.gemm_rows) chunk -= chunk % stream->kernels.gemm_rows;
+    if (work.direct) chunk = direct_pixels(stream, out);
     uint32_t count = work.block > 1 && !full ? list_blocks(stream, out, work.block, chunk, &chunks)
                                              : list_rows(stream, out, chunk, &chunks);
     if (work.op->before) work.op->before(&work.context);

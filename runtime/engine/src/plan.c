@@ -40,7 +40,6 @@ fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full)
                              .values = stream->values,
                              .output = &stream->values[record->output],
                              .kernels = &stream->kernels,
-                             .zeros = stream->zeros,
                              .aux = stream->nodes[node].aux,
                              .full = full};
     return context;
@@ -79,7 +78,6 @@ static void lay_out_values(arena *a, const fg_graph *graph, fg_value_state *valu
 
 static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
 {
-    uint64_t zeros = 16;
     layout->values = take(a, graph->value_count, sizeof *layout->values);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
@@ -106,9 +104,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
         if (node->gate != FG_GATE_NONE)
             state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
         if (layout->nodes) layout->nodes[i] = state;
-        zeros = larger(zeros, sizes.zeros);
     }
-    layout->zeros = take(a, zeros, sizeof(float));
 }
 
 static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, uint32_t threads)

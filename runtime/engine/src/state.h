@@ -28,7 +28,6 @@ struct fg_stream {
     fg_node_state *nodes;
     fg_prepare **prepares; /* per input, NULL where the frame is the input itself */
     uint8_t **output_data; /* per output that is not f32: the converted numbers; else NULL */
-    const float *zeros;
     uint64_t frames, refreshes, macs_dense, pixels_dense;
     uint64_t nanoseconds;   /* of the last push */
     uint32_t started;       /* a first push has filled every value */
@@ -46,6 +45,7 @@ struct fg_stream {
 
 enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
+    FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
     FG_MAX_THREADS = 256
 };
 
@@ -54,7 +54,7 @@ static inline uint32_t fg_chunk_pixels(uint64_t out_stride, uint32_t block)
 {
     uint64_t fit = FG_CHUNK_NUMBERS / (out_stride ? out_stride : 1);
     uint32_t least = block * block;
-    if (fit > FG_CHUNK_PIXELS) fit = FG_CHUNK_PIXELS;
+    if (fit > FG_TILE_PIXELS) fit = FG_TILE_PIXELS;
     return fit < least ? least : fit ? (uint32_t)fit : 1u;
 }
 

@@ -1,7 +1,7 @@
-/* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for except
- * vec_spread, and vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
- *     MAX_FIXED_TAPS: so many weights of one vector fit into registers, MAX_FIXED_TAPS_WIDE: of two. */
-#include "loops.h"
+/* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for, and
+ * vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written, MAX_FIXED_TAPS:
+ * so many weights of one vector fit into registers, MAX_FIXED_TAPS_WIDE: of two. */
+#include "finish_tmpl.h"
 
 #define UNROLL _Pragma("GCC unroll 32")
 
@@ -24,32 +24,32 @@ FG_INLINE void store_lanes(float *p, vec v, size_t part)
 FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t i, size_t c,
                      const size_t pixels, const size_t vectors, const size_t fixed, vec (*w)[2], size_t part)
 {
-    const size_t taps = fixed ? fixed : args->taps;
-    vec sum[PIXELS][2];
+    const size_t taps = fixed ? fixed : run->tap_count;
+    const float *from = run->x + i * args->step + c;
+    vec sum[PIXELS * 2];
     UNROLL
-    for (size_t p = 0; p < pixels; p++) {
-        UNROLL
-        for (size_t v = 0; v < vectors; v++) sum[p][v] = vec_zero();
-    }
+    for (size_t n = 0; n < pixels * vectors; n++) sum[n] = vec_zero();
     UNROLL
     for (size_t t = 0; t < taps; t++) {
-        const float *x = run->x[t] + i * args->step + c;
+        const float *x = from + run->taps[t].x, *weights = args->weights + run->taps[t].weights + c;
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
-            const vec weight = fixed ? w[t][v] : load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
+            const vec weight = fixed ? w[t][v] : load_lanes(weights + v * VECTOR, part);
             UNROLL
             for (size_t p = 0; p < pixels; p++)
-                sum[p][v] = vec_fma(load_lanes(x + p * args->step + v * VECTOR, part), weight, sum[p][v]);
+                sum[p * vectors + v] =
+                    vec_fma(load_lanes(x + p * args->step + v * VECTOR, part), weight, sum[p * vectors + v]);
         }
     }
-    UNROLL
-    for (size_t v = 0; v < vectors; v++) {
+    if (args->bias) {
         UNROLL
-        for (size_t p = 0; p < pixels; p++) {
-            if (args->bias) sum[p][v] = vec_add(sum[p][v], load_lanes(args->bias + c + v * VECTOR, part));
-            store_lanes(run->out + (i + p) * args->out_stride + c + v * VECTOR, sum[p][v], part);
-        }
+        for (size_t n = 0; n < pixels * vectors; n++)
+            sum[n] = vec_add(sum[n], load_lanes(args->bias + c + n % vectors * VECTOR, part));
     }
+    if (args->finish.steps) finish(&args->finish, sum, pixels * vectors);
+    UNROLL
+    for (size_t n = 0; n < pixels * vectors; n++)
+        store_lanes(run->out + (i + n / vectors) * args->out_stride + c + n % vectors * VECTOR, sum[n], part);
 }
 
 /* A run's pixels of vectors vectors of channels; fixed as in group. */
@@ -61,7 +61,7 @@ FG_INLINE void channels_at(const fg_depthwise_f32_args *args, const fg_depthwise
     for (size_t t = 0; t < fixed; t++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            w[t][v] = load_lanes(args->weights + t * args->channels + c + v * VECTOR, part);
+            w[t][v] = load_lanes(args->weights + run->taps[t].weights + c + v * VECTOR, part);
     }
     size_t i = 0;
     for (; i + PIXELS <= run->pixels; i += PIXELS) group(args, run, i, c, PIXELS, vectors, fixed, w, part);
@@ -90,9 +90,9 @@ FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
         const size_t end = fg_at_most(begin + FG_DEPTHWISE_BLOCK, args->channels);
         for (size_t r = 0; r < args->run_count; r++) {
             const fg_depthwise_run *run = &args->runs[r];
-            if (run->pixels >= FG_DEPTHWISE_LONG && args->taps == 9) {
+            if (run->pixels >= FG_DEPTHWISE_LONG && run->tap_count == 9) {
                 channel_block(args, run, begin, end, 9, MAX_FIXED_TAPS_WIDE >= 9 ? 9 : 0);
-            } else if (run->pixels >= FG_DEPTHWISE_LONG && args->taps == 25 && MAX_FIXED_TAPS >= 25) {
+            } else if (run->pixels >= FG_DEPTHWISE_LONG && run->tap_count == 25 && MAX_FIXED_TAPS >= 25) {
                 channel_block(args, run, begin, end, MAX_FIXED_TAPS >= 25 ? 25 : 0, 0);
             } else {
                 channel_block(args, run, begin, end, 0, 0);

@@ -11,40 +11,58 @@
 
 #include "../format.h"
 
-#define FG_GEMM_MAX_ROWS 16
+/* What happens to a finished sum x before it is stored, in this order: slope: x = x < 0 ? slope * x : x (slope above 0,
+ * at most 1); low: x = x < low ? low : x; high: x = x > high ? high : x. So ReLU, clip and leaky ReLU cost no pass of
+ * their own; the bits are those of activation_f32. */
+enum { FG_FINISH_LOW = 1, FG_FINISH_HIGH = 2, FG_FINISH_SLOPE = 4 };
 
-/* out[r][p * 16 + j] = bias[p * 16 + j] + sum over t, k of a[t * rows_stride + r][k] * panels[p][t * depth + k][j].
- * r < rows <= fg_kernels.gemm_rows. The products, numbered t * depth + k, are summed in blocks of FG_GEMM_BLOCK, each
- * by fmaf in ascending order from 0; the blocks' sums are added in order, and the bias (unless NULL) last: so long sums
- * and large biases lose less to rounding than in one chain. */
+typedef struct fg_finish {
+    uint32_t steps; /* bits of the enum above; 0: none */
+    float low, high, slope;
+} fg_finish;
+
+/* out[r][j] = finish(bias[j] + sum over t, k of x[r][offsets[t] + k] * panels[j / 16][t * depth + k][j % 16]), for
+ * j < columns and r < rows. The products, numbered t * depth + k, are summed in blocks of
+ * FG_GEMM_BLOCK, each by fmaf in ascending order from 0; the blocks' sums are added in order, and the bias (unless
+ * NULL) last: so long sums and large biases lose less to rounding than in one chain. */
 enum { FG_GEMM_BLOCK = 128 };
 
 typedef struct fg_gemm_f32_args {
-    const float *const *a; /* taps x rows_stride pointers, each to depth numbers */
-    size_t rows, rows_stride;
+    const float *const *x; /* rows pointers */
+    size_t rows;
+    const ptrdiff_t *offsets; /* taps: from a row's pointer to depth numbers */
     size_t taps, depth;
-    const float *panels; /* panel_count x (taps * depth) x 16, 64-byte aligned */
-    size_t panel_count;
-    const float *bias; /* panel_count * 16 numbers, or NULL */
-    float *const *out; /* rows pointers, each to panel_count * 16 numbers */
+    const float *panels; /* (columns + 15) / 16 x (taps * depth) x 16, 64-byte aligned */
+    size_t columns;
+    const float *bias; /* whole panels of numbers, or NULL */
+    fg_finish finish;
+    float *const *out; /* rows pointers, each to columns numbers */
 } fg_gemm_f32_args;
 
-/* Pixels of one row whose taps all lie step numbers apart. */
+/* A tap of a depthwise window: numbers from a run's pointer to its input, and from the weights to its weights. */
+typedef struct fg_tap {
+    ptrdiff_t x;
+    size_t weights;
+} fg_tap;
+
+/* Pixels of one row that use the same taps. */
 typedef struct fg_depthwise_run {
-    const float *const *x; /* taps pointers: where the first pixel's taps are */
-    size_t pixels;
+    const float *x; /* of the first pixel; the next one's lies step numbers on */
+    const fg_tap *taps;
+    size_t tap_count, pixels;
     float *out; /* of the first pixel */
 } fg_depthwise_run;
 
-/* Per run: out[i][c] = (sum over t of x[t][i * step + c] * weights[t][c], by fmaf in ascending t from 0) + bias[c].
- * Runs are handed over together so that a channel's weights are read once for all of them. */
+/* Per run: out[i][c] = finish((sum over taps t of x[i * step + t.x + c] * weights[t.weights + c], by fmaf in order from
+ * 0) + bias[c]). Runs are handed over together so that a channel's weights are read once for all of them. */
 typedef struct fg_depthwise_f32_args {
     const fg_depthwise_run *runs;
     size_t run_count;
-    size_t step, taps, channels;
-    const float *weights; /* taps x channels */
-    const float *bias;    /* channels numbers, or NULL */
-    size_t out_stride;    /* numbers between two pixels */
+    size_t step, channels;
+    const float *weights;
+    const float *bias; /* channels numbers, or NULL */
+    fg_finish finish;
+    size_t out_stride; /* numbers between two pixels */
 } fg_depthwise_f32_args;
 
 /* Steps are 0 (one number serves all) or 1. */
@@ -131,8 +149,7 @@ typedef struct fg_resize_row_u8_args {
 } fg_resize_row_u8_args;
 
 typedef struct fg_kernels {
-    uint32_t isa;       /* the flags that were used */
-    uint32_t gemm_rows; /* most rows gemm_f32 takes at once */
+    uint32_t isa; /* the flags that were used */
 #define X(name, result, arguments) result(*name) arguments;
 #include "kernels.def"
 #undef X

@@ -1,7 +1,8 @@
 /* conv.c: convolution and transposed convolution over listed output pixels.
  *
- * Pixels are gathered by indirection: a tile of output pixels is a list of pointers per kernel tap, so scattered pixels
- * cost the same as a row. Where a tap is too short to loop over, the tile is packed first. */
+ * Interior output pixels, whose taps all lie inside the input, are gathered by indirection: a pointer per pixel and an
+ * offset per tap, so scattered pixels cost the same as a row. The window of any other pixel is packed first, zeros
+ * where it leaves the input; a depthwise convolution leaves those taps out instead. */
 #include "op.h"
 
 #include <string.h>
@@ -11,178 +12,129 @@ enum {
     CONV_WEIGHTS = 1,
     CONV_BIAS = 2,
     CONV_RESIDUAL = 3,
-    PACK_BELOW_CHANNELS = 8 /* of a tap: packed tile instead of indirection */
+    PACKED_NUMBERS = 16384, /* about so many in one call's packed windows */
+    EDGE_TAPS = 256         /* at least so many in the depthwise taps of one kernel call at the edges */
 };
 
-/* The kernel elements one phase of output pixels reads; a plain convolution has one phase with all of them. */
-typedef struct conv_shape {
+/* What does not change from push to push: a node's aux. Behind it lie offsets, taps and bias. */
+typedef struct conv_state {
     fg_conv_attributes a;
     uint32_t groups, group_in, group_out;
     uint32_t panels; /* per group */
     uint32_t taps;   /* kernel_h * kernel_w */
     uint32_t depthwise;
-} conv_shape;
+    uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
+    uint32_t fused;                                      /* the kernels apply the activation */
+    fg_finish finish;
+    size_t long_taps, long_depth; /* interior: taps of a kernel row that lie side by side in memory are one tap */
+    ptrdiff_t *offsets;           /* long_taps: interior; then of a packed window with groups */
+    fg_tap *depthwise_taps;
+    float *bias; /* every group padded to whole panels; NULL: none */
+} conv_state;
 
-static conv_shape shape_of(const fg_graph *graph, const fg_node_record *node)
+static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
 {
     const uint32_t *inputs = graph->index + node->first_input;
     uint32_t in = graph->values[inputs[CONV_X]].channels, out = graph->values[node->output].channels;
-    conv_shape s = {.a = node->attributes.conv};
+    conv_state s = {.a = node->attributes.conv};
     s.groups = (uint32_t)s.a.groups;
     s.group_in = in / s.groups;
     s.group_out = out / s.groups;
     s.panels = (s.group_out + FG_PANEL - 1) / FG_PANEL;
     s.taps = (uint32_t)(s.a.kernel_h * s.a.kernel_w);
     s.depthwise = s.groups > 1 && s.groups == in && s.groups == out;
+    int joined = s.groups == 1 && (s.a.dilation_w == 1 || s.a.kernel_w == 1);
+    s.long_taps = joined ? (size_t)s.a.kernel_h : s.taps;
+    s.long_depth = joined ? (size_t)s.a.kernel_w * s.group_in : s.group_in;
     return s;
 }
 
-/* Scratch of one compute call: tap pointers, bias padded to whole panels, packed tile. */
+/* Parts of a node's state behind the struct. */
+static uint64_t lay_out_state(conv_state *s, uint8_t *base)
+{
+    uint64_t used = fg_round_up(sizeof *s, FG_CACHE_LINE);
+    uint64_t offsets = (uint64_t)(s->long_taps + s->taps) * sizeof *s->offsets;
+    uint64_t taps = s->depthwise ? (uint64_t)s->taps * sizeof *s->depthwise_taps : 0;
+    uint64_t bias = (uint64_t)s->groups * (s->depthwise ? 1 : s->panels * FG_PANEL) * sizeof *s->bias;
+    if (base) {
+        s->offsets = (ptrdiff_t *)(void *)(base + used);
+        s->depthwise_taps = (fg_tap *)(void *)(base + used + offsets);
+        s->bias = (float *)(void *)(base + used + offsets + taps);
+    }
+    return used + offsets + taps + bias;
+}
+
+/* How many packed windows make a call. */
+static size_t packed_rows(const conv_state *s)
+{
+    size_t fit = PACKED_NUMBERS / ((size_t)s->taps * s->group_in * s->groups);
+    return fit < 1 ? 1 : fit < FG_CHUNK_PIXELS ? fit : FG_CHUNK_PIXELS;
+}
+
+/* Scratch of one compute call. */
 typedef struct conv_scratch {
-    const float **pointers;
-    float *bias, *packed;
+    const float **x; /* per listed pixel */
+    float **to;
+    uint32_t *edge; /* slots of pixels that are not interior */
+    float *packed;
+    fg_tap *taps;
+    fg_depthwise_run *runs;
 } conv_scratch;
 
-static uint64_t lay_out(const conv_shape *s, uint8_t *base, conv_scratch *scratch)
+static size_t edge_taps(const conv_state *s) { return s->taps > EDGE_TAPS ? s->taps : EDGE_TAPS; }
+
+static uint64_t lay_out_scratch(const conv_state *s, int transposed, uint8_t *base, conv_scratch *scratch)
 {
-    /* a depthwise pixel may be a run of its own */
-    uint64_t pointers = (uint64_t)s->taps * (s->depthwise ? FG_CHUNK_PIXELS : FG_GEMM_MAX_ROWS) * sizeof(float *);
-    uint64_t bias = (uint64_t)s->groups * s->panels * FG_PANEL * sizeof(float);
-    uint64_t packed = s->group_in < PACK_BELOW_CHANNELS ? (uint64_t)s->taps * s->group_in * FG_GEMM_MAX_ROWS * 4 : 0;
-    uint64_t sizes[3] = {pointers, bias, packed}, used = 0;
-    uint8_t *parts[3];
-    for (int i = 0; i < 3; i++) {
+    int gemm = !s->depthwise, pack = gemm || transposed;
+    uint64_t packed = packed_rows(s) * (uint64_t)s->taps * s->group_in * s->groups;
+    uint64_t sizes[6] = {
+        pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,  pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,
+        pack ? FG_CHUNK_PIXELS * sizeof(uint32_t) : 0, pack ? packed * sizeof(float) : 0,
+        gemm ? 0 : edge_taps(s) * sizeof(fg_tap),      gemm ? 0 : FG_CHUNK_PIXELS * sizeof(fg_depthwise_run)};
+    uint64_t used = 0;
+    uint8_t *parts[6];
+    for (int i = 0; i < 6; i++) {
         parts[i] = base ? base + used : NULL;
-        used += fg_round_up(sizes[i], 64);
+        used += fg_round_up(sizes[i], FG_CACHE_LINE);
     }
     if (scratch) {
-        scratch->pointers = (const float **)(void *)parts[0];
-        scratch->bias = (float *)(void *)parts[1];
-        scratch->packed = (float *)(void *)parts[2];
+        scratch->x = (const float **)(void *)parts[0];
+        scratch->to = (float **)(void *)parts[1];
+        scratch->edge = (uint32_t *)(void *)parts[2];
+        scratch->packed = (float *)(void *)parts[3];
+        scratch->taps = (fg_tap *)(void *)parts[4];
+        scratch->runs = (fg_depthwise_run *)(void *)parts[5];
     }
     return used;
 }
 
-static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
+static fg_window window_of(const fg_conv_attributes *a)
 {
-    conv_shape s = shape_of(graph, node);
+    fg_window window = {(uint32_t)a->kernel_h,   (uint32_t)a->kernel_w,   (uint32_t)a->stride_h, (uint32_t)a->stride_w,
+                        (uint32_t)a->dilation_h, (uint32_t)a->dilation_w, (uint32_t)a->pad_top,  (uint32_t)a->pad_left};
+    return window;
+}
+
+static void sizes_of(const fg_graph *graph, const fg_node_record *node, int transposed, fg_op_sizes *sizes)
+{
+    conv_state s = state_of(graph, node);
     const fg_value_record *x = &graph->values[graph->index[node->first_input]];
     const fg_value_record *out = &graph->values[node->output];
-    fg_window window = {(uint32_t)s.a.kernel_h, (uint32_t)s.a.kernel_w,   (uint32_t)s.a.stride_h,
-                        (uint32_t)s.a.stride_w, (uint32_t)s.a.dilation_h, (uint32_t)s.a.dilation_w,
-                        (uint32_t)s.a.pad_top,  (uint32_t)s.a.pad_left};
-    if (!s.depthwise) sizes->out_stride = (uint64_t)(s.groups - 1) * s.group_out + (uint64_t)s.panels * FG_PANEL;
-    sizes->zeros = x->channels;
-    sizes->thread = lay_out(&s, NULL, NULL);
+    fg_window window = window_of(&s.a);
+    sizes->aux = lay_out_state(&s, NULL);
+    sizes->thread = lay_out_scratch(&s, transposed, NULL, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
 }
 
-static void conv_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
 {
-    const fg_conv_attributes *a = &context->node->attributes.conv;
-    const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
-    fg_window window = {(uint32_t)a->kernel_h,   (uint32_t)a->kernel_w,   (uint32_t)a->stride_h, (uint32_t)a->stride_w,
-                        (uint32_t)a->dilation_h, (uint32_t)a->dilation_w, (uint32_t)a->pad_top,  (uint32_t)a->pad_left};
-    if (x->mask && x->changed) {
-        fg_mask_window(&window, x->mask, x->rows, x->cols, candidates, out->rows, out->cols, scratch);
-    }
-    if (fg_op_has_input(context, CONV_RESIDUAL)) {
-        fg_op_footprint_broadcast(context, fg_op_input(context, CONV_RESIDUAL), candidates);
-    }
+    sizes_of(graph, node, 0, sizes);
 }
 
-/* ---- what both convolutions share: tiles of pixels from tap pointers ---- */
-
-/* The bias, every group padded to whole panels; NULL where there is none. */
-static const float *pad_bias(const fg_op_context *context, const conv_shape *s, const conv_scratch *scratch)
+static void transpose_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
 {
-    const float *bias = fg_op_optional(context, CONV_BIAS);
-    size_t padded = (size_t)s->panels * FG_PANEL;
-    if (!bias || s->depthwise) return bias;
-    for (uint32_t g = 0; g < s->groups; g++) {
-        float *to = scratch->bias + g * padded;
-        memcpy(to, bias + (size_t)g * s->group_out, s->group_out * sizeof *to);
-        memset(to + s->group_out, 0, (padded - s->group_out) * sizeof *to);
-    }
-    return scratch->bias;
+    sizes_of(graph, node, 1, sizes);
 }
-
-/* A tile's input numbers of one group, taps in order, taps * depth numbers per row. */
-static void pack_tile(const float *const *pointers, size_t rows, size_t taps, size_t depth, float *packed)
-{
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t t = 0; t < taps; t++, packed += depth) {
-            const float *from = pointers[t * rows + r];
-            for (size_t k = 0; k < depth; k++) packed[k] = from[k];
-        }
-    }
-}
-
-/* rows pixels, all groups, from tap pointers (taps x rows, each to depth numbers per group). A group's last panel may
- * spill over the next group's columns, which are written after it. */
-static void run_tile(const fg_op_context *context, const conv_shape *s, const float **pointers, size_t rows,
-                     size_t taps, size_t depth, const float *weights, const float *bias, float **out,
-                     const conv_scratch *scratch)
-{
-    fg_gemm_f32_args args = {.rows = rows, .rows_stride = rows, .panel_count = s->panels, .out = out};
-    const float *packed_rows[FG_GEMM_MAX_ROWS];
-    int pack = depth < PACK_BELOW_CHANNELS && taps > 1;
-    for (uint32_t g = 0; g < s->groups; g++) {
-        args.a = pack ? packed_rows : pointers;
-        args.taps = pack ? 1 : taps;
-        args.depth = pack ? taps * depth : depth;
-        args.panels = weights + g * s->panels * taps * depth * FG_PANEL;
-        args.bias = bias ? bias + g * (size_t)s->panels * FG_PANEL : NULL;
-        if (pack) {
-            pack_tile(pointers, rows, taps, depth, scratch->packed);
-            for (size_t r = 0; r < rows; r++) packed_rows[r] = scratch->packed + r * taps * depth;
-        }
-        context->kernels->gemm_f32(&args);
-        if (g + 1 == s->groups) break;
-        for (size_t r = 0; r < rows; r++) out[r] += s->group_out;
-        for (size_t i = 0; i < rows * taps; i++) {
-            pointers[i] = pointers[i] == context->zeros ? context->zeros : pointers[i] + depth;
-        }
-    }
-}
-
-/* How many of left pixels the next tile takes: tiles of nearly equal height leave no short last one. */
-static size_t tile_rows(size_t left, size_t most)
-{
-    size_t tiles = (left + most - 1) / most;
-    return (left + tiles - 1) / tiles;
-}
-
-/* Residual and activation of computed pixels. */
-static void finish(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
-{
-    int32_t residual = context->node->attributes.conv.residual;
-    size_t channels = context->output->channels;
-    if (residual == FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
-    if (residual != FG_RESIDUAL_NONE) {
-        const float *add = fg_op_input(context, CONV_RESIDUAL)->data;
-        for (uint32_t i = 0; i < count; i++) {
-            float *row = out + i * out_stride;
-            context->kernels->binary_f32(FG_BINARY_ADD, row, 1, add + pixels[i] * channels, 1, row, channels);
-        }
-    }
-    if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
-}
-
-/* ---- convolution ---- */
-
-/* One compute call. Interior output pixels, whose taps all lie inside the input, need no test per tap, and where taps
- * of a kernel row lie side by side in memory they are one long tap. */
-typedef struct conv_call {
-    const fg_op_context *context;
-    conv_shape s;
-    conv_scratch scratch;
-    const fg_value_state *x;
-    const float *weights, *bias;
-    uint32_t row_begin, row_count, col_begin, col_count;   /* of the interior */
-    uint32_t joined;                                       /* taps of a kernel row are one tap */
-    uint32_t rows[FG_CHUNK_PIXELS], cols[FG_CHUNK_PIXELS]; /* of the listed pixels */
-} conv_call;
 
 /* Output positions begin .. begin + count - 1 of an axis have all taps inside the input. */
 static void interior(uint32_t in, uint32_t out, int32_t kernel, int32_t stride, int32_t dilation, int32_t pad,
@@ -196,162 +148,327 @@ static void interior(uint32_t in, uint32_t out, int32_t kernel, int32_t stride, 
     *count = end > first ? (uint32_t)(end - first) : 0;
 }
 
-static int is_interior(const conv_call *call, uint32_t row, uint32_t col)
+/* The activation as a finishing step of the kernels; whether it is one. */
+static uint32_t fuse_activation(const fg_node_record *node, fg_finish *finish)
 {
-    return row - call->row_begin < call->row_count && col - call->col_begin < call->col_count;
+    float p = node->activation_parameters[0], q = node->activation_parameters[1];
+    if (node->attributes.conv.residual != FG_RESIDUAL_NONE) return 0;
+    switch (node->activation) {
+    case FG_ACT_IDENTITY: return 1;
+    case FG_ACT_RELU: *finish = (fg_finish){.steps = FG_FINISH_LOW}; return 1;
+    case FG_ACT_CLIP: *finish = (fg_finish){FG_FINISH_LOW | FG_FINISH_HIGH, p, q, 0.0f}; return 1;
+    case FG_ACT_LEAKY_RELU:
+        if (!(p > 0.0f && p <= 1.0f)) return 0;
+        *finish = (fg_finish){.steps = FG_FINISH_SLOPE, .slope = p};
+        return 1;
+    default: return 0;
+    }
 }
 
-static void conv_begin(conv_call *call, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
-                       void *memory)
+static void pad_bias(conv_state *s, const float *bias)
 {
-    const fg_value_state *out = context->output;
-    call->context = context;
-    call->s = shape_of(context->graph, context->node);
-    call->x = fg_op_input(context, CONV_X);
-    const fg_conv_attributes *a = &call->s.a;
-    lay_out(&call->s, memory, &call->scratch);
-    interior(call->x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &call->row_begin,
-             &call->row_count);
-    interior(call->x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &call->col_begin,
-             &call->col_count);
-    call->joined = call->s.groups == 1 && (a->dilation_w == 1 || a->kernel_w == 1);
-    call->weights = fg_op_input(context, CONV_WEIGHTS)->data;
-    call->bias = pad_bias(context, &call->s, &call->scratch);
-    fg_op_positions(pixels, count, out->cols, call->rows, call->cols);
+    size_t padded = s->depthwise ? 1 : (size_t)s->panels * FG_PANEL; /* zeroed, as all state is */
+    if (!bias) {
+        s->bias = NULL;
+        return;
+    }
+    for (uint32_t g = 0; g < s->groups; g++) {
+        memcpy(s->bias + g * padded, bias + (size_t)g * s->group_out, s->group_out * sizeof *bias);
+    }
+}
+
+static void conv_init(const fg_op_context *context)
+{
+    conv_state *s = context->aux;
+    const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
+    *s = state_of(context->graph, context->node);
+    lay_out_state(s, context->aux);
+    const fg_conv_attributes *a = &s->a;
+    interior(x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &s->row_begin, &s->row_count);
+    interior(x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &s->col_begin, &s->col_count);
+    s->fused = fuse_activation(context->node, &s->finish);
+    pad_bias(s, fg_op_optional(context, CONV_BIAS));
+    ptrdiff_t channels = (ptrdiff_t)x->channels, row_step = a->dilation_h * (ptrdiff_t)x->cols * channels,
+              col_step = a->dilation_w * channels;
+    uint32_t across = (uint32_t)(s->long_taps / (size_t)a->kernel_h);
+    for (uint32_t t = 0; t < s->long_taps; t++) {
+        s->offsets[t] = (ptrdiff_t)(t / across) * row_step + (ptrdiff_t)(t % across) * col_step;
+        if (s->depthwise) s->depthwise_taps[t] = (fg_tap){s->offsets[t], (size_t)t * s->groups};
+    }
+    for (uint32_t t = 0; t < s->taps; t++) s->offsets[s->long_taps + t] = (ptrdiff_t)t * channels;
+}
+
+static void conv_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+{
+    const fg_conv_attributes *a = &context->node->attributes.conv;
+    const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
+    fg_window window = window_of(a);
+    if (x->mask && x->changed) {
+        fg_mask_window(&window, x->mask, x->rows, x->cols, candidates, out->rows, out->cols, scratch);
+    }
+    if (fg_op_has_input(context, CONV_RESIDUAL)) {
+        fg_op_footprint_broadcast(context, fg_op_input(context, CONV_RESIDUAL), candidates);
+    }
+}
+
+/* ---- what both convolutions share ---- */
+
+typedef struct conv_call {
+    const fg_op_context *context;
+    const conv_state *s;
+    conv_scratch scratch;
+    const fg_value_state *x;
+    const float *weights;
+    float *out;
+    size_t out_stride;
+} conv_call;
+
+static conv_call begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory)
+{
+    conv_call call = {.context = context, .s = context->aux, .out = out, .out_stride = out_stride};
+    call.x = fg_op_input(context, CONV_X);
+    call.weights = fg_op_input(context, CONV_WEIGHTS)->data;
+    lay_out_scratch(call.s, transposed, memory, &call.scratch);
+    return call;
+}
+
+/* count pixels, all groups, from x to to; with groups both lists are used up. */
+static void run_pixels(const conv_call *call, const float **x, float **to, size_t count, const ptrdiff_t *offsets,
+                       size_t taps, size_t depth, const float *weights)
+{
+    const conv_state *s = call->s;
+    size_t padded = (size_t)s->panels * FG_PANEL;
+    fg_gemm_f32_args args = {.x = x,
+                             .rows = count,
+                             .offsets = offsets,
+                             .taps = taps,
+                             .depth = depth,
+                             .columns = s->group_out,
+                             .finish = s->finish,
+                             .out = to};
+    for (uint32_t g = 0; count > 0 && g < s->groups; g++) {
+        args.panels = weights + g * padded * taps * depth;
+        args.bias = s->bias ? s->bias + g * padded : NULL;
+        call->context->kernels->gemm_f32(&args);
+        for (size_t r = 0; r < count && g + 1 < s->groups; r++) x[r] += s->group_in, to[r] += s->group_out;
+    }
+}
+
+/* Packed windows of taps taps each. */
+static void run_packed(const conv_call *call, size_t count, size_t taps, const float *weights)
+{
+    const conv_state *s = call->s;
+    const ptrdiff_t *offsets = s->offsets + s->long_taps;
+    int one = s->groups == 1; /* then a window is one long tap */
+    run_pixels(call, call->scratch.x, call->scratch.to, count, offsets, one ? 1 : taps,
+               one ? taps * s->group_in : s->group_in, weights);
+}
+
+/* Residual and activation of computed pixels, where the kernels have not applied them. */
+static void finish_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
+{
+    const fg_op_context *context = call->context;
+    int32_t residual = context->node->attributes.conv.residual;
+    size_t channels = context->output->channels;
+    if (call->s->fused) return;
+    if (residual == FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
+    if (residual != FG_RESIDUAL_NONE) {
+        const float *add = fg_op_input(context, CONV_RESIDUAL)->data;
+        for (uint32_t i = 0; i < count; i++) {
+            float *row = call->out + i * call->out_stride;
+            context->kernels->binary_f32(FG_BINARY_ADD, row, 1, add + pixels[i] * channels, 1, row, channels);
+        }
+    }
+    if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
+}
+
+/* ---- convolution ---- */
+
+/* Listed pixels that follow each other in a row: those left of the interior, inside it and right of it. */
+typedef struct row_piece {
+    uint32_t row, col, count, left, inside;
+} row_piece;
+
+static row_piece next_piece(const conv_state *s, const uint32_t *pixels, uint32_t i, uint32_t count, uint32_t cols)
+{
+    row_piece piece = {pixels[i] / cols, pixels[i] % cols, 1, 0, 0};
+    uint32_t most = count - i < cols - piece.col ? count - i : cols - piece.col;
+    while (piece.count < most && pixels[i + piece.count] == pixels[i] + piece.count) piece.count++;
+    piece.left = piece.count;
+    if (piece.row - s->row_begin >= s->row_count) return piece;
+    uint32_t end = piece.col + piece.count, first = s->col_begin, last = s->col_begin + s->col_count;
+    piece.left = first <= piece.col ? 0 : first - piece.col < piece.count ? first - piece.col : piece.count;
+    if (last < end) end = last;
+    if (end > piece.col + piece.left) piece.inside = end - piece.col - piece.left;
+    return piece;
 }
 
 /* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
 static ptrdiff_t first_tap(const conv_call *call, uint32_t row, uint32_t col)
 {
-    const fg_conv_attributes *a = &call->s.a;
+    const fg_conv_attributes *a = &call->s->a;
     int64_t y = (int64_t)row * a->stride_h - a->pad_top, x = (int64_t)col * a->stride_w - a->pad_left;
     return (ptrdiff_t)((y * call->x->cols + x) * call->x->channels);
 }
 
-/* pointers[t * tap_stride] = tap t of any output pixel, zeros where it lies outside the input. */
-static void point_at_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers, size_t tap_stride)
+/* Kernel elements begin .. end - 1 of an axis read inside the input. */
+static void inside_taps(int64_t first, int32_t kernel, int32_t dilation, uint32_t extent, int32_t *begin, int32_t *end)
 {
-    const fg_conv_attributes *a = &call->s.a;
+    int32_t k = 0;
+    while (k < kernel && first + (int64_t)k * dilation < 0) k++;
+    *begin = k;
+    while (k < kernel && first + (int64_t)k * dilation < (int64_t)extent) k++;
+    *end = k;
+}
+
+/* A pixel's window, taps in order, zeros where it leaves the input. */
+static void pack_window(const conv_call *call, uint32_t row, uint32_t col, float *to)
+{
+    const fg_conv_attributes *a = &call->s->a;
     const fg_value_state *x = call->x;
     int64_t top = (int64_t)row * a->stride_h - a->pad_top, left = (int64_t)col * a->stride_w - a->pad_left;
-    for (int32_t ky = 0; ky < a->kernel_h; ky++) {
-        int64_t in_row = top + (int64_t)ky * a->dilation_h;
-        int inside = in_row >= 0 && in_row < (int64_t)x->rows;
-        const float *base = x->data + (inside ? (size_t)in_row : 0) * x->cols * x->channels;
-        for (int32_t kx = 0; kx < a->kernel_w; kx++, pointers += tap_stride) {
-            int64_t in_col = left + (int64_t)kx * a->dilation_w;
-            int hit = inside && in_col >= 0 && in_col < (int64_t)x->cols;
-            *pointers = hit ? base + (size_t)in_col * x->channels : call->context->zeros;
+    size_t channels = x->channels, tap_row = (size_t)a->kernel_w * channels;
+    int32_t first_row, end_row, first_col, end_col;
+    inside_taps(top, a->kernel_h, a->dilation_h, x->rows, &first_row, &end_row);
+    inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
+    memset(to, 0, (size_t)a->kernel_h * tap_row * sizeof *to);
+    for (int32_t ky = first_row; ky < end_row; ky++) {
+        const float *from = x->data + (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols * channels;
+        for (int32_t kx = first_col; kx < end_col; kx++) {
+            int32_t taps = a->dilation_w == 1 ? end_col - first_col : 1;
+            memcpy(to + (size_t)ky * tap_row + (size_t)kx * channels,
+                   from + (size_t)(left + (int64_t)kx * a->dilation_w) * channels,
+                   (size_t)taps * channels * sizeof *to);
+            kx += taps - 1;
         }
     }
 }
 
-/* pointers[t * rows + r] = tap t of interior pixel r. */
-static void point_at_interior(const conv_call *call, const ptrdiff_t *first, size_t rows, const float **pointers)
+static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
-    const fg_conv_attributes *a = &call->s.a;
-    ptrdiff_t row_step = (ptrdiff_t)((int64_t)a->dilation_h * call->x->cols * call->x->channels);
-    ptrdiff_t col_step = (ptrdiff_t)((int64_t)a->dilation_w * call->x->channels);
-    int32_t taps_across = call->joined ? 1 : a->kernel_w;
-    for (int32_t ky = 0; ky < a->kernel_h; ky++) {
-        for (int32_t kx = 0; kx < taps_across; kx++, pointers += rows) {
-            const float *base = call->x->data + ky * row_step + kx * col_step;
-            for (size_t r = 0; r < rows; r++) pointers[r] = base + first[r];
+    const conv_state *s = call->s;
+    const conv_scratch *scratch = &call->scratch;
+    size_t numbers = (size_t)s->taps * s->group_in * s->groups;
+    uint32_t most = (uint32_t)packed_rows(s), cols = call->context->output->cols;
+    for (uint32_t done = 0, n; done < count; done += n) {
+        n = count - done < most ? count - done : most;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t slot = scratch->edge[done + i];
+            float *window = scratch->packed + i * numbers;
+            pack_window(call, pixels[slot] / cols, pixels[slot] % cols, window);
+            scratch->x[i] = window;
+            scratch->to[i] = call->out + slot * call->out_stride;
         }
+        run_packed(call, n, s->taps, call->weights);
     }
 }
 
-/* The listed pixels whose numbers stand in slots, all interior or none. */
-static void run_slots(const conv_call *call, const uint32_t *slots, size_t count, int inside, float *out,
-                      size_t out_stride)
+static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
-    const conv_shape *s = &call->s;
-    size_t taps = s->taps, depth = s->group_in;
-    if (inside && call->joined) {
-        taps = (size_t)s->a.kernel_h;
-        depth *= (size_t)s->a.kernel_w;
-    }
-    for (size_t done = 0; done < count;) {
-        size_t rows = tile_rows(count - done, call->context->kernels->gemm_rows);
-        ptrdiff_t first[FG_GEMM_MAX_ROWS];
-        float *to[FG_GEMM_MAX_ROWS];
-        for (size_t r = 0; r < rows; r++) {
-            uint32_t slot = slots[done + r], row = call->rows[slot], col = call->cols[slot];
-            to[r] = out + slot * out_stride;
-            if (inside) {
-                first[r] = first_tap(call, row, col);
-            } else {
-                point_at_taps(call, row, col, call->scratch.pointers + r, rows);
-            }
+    const conv_state *s = call->s;
+    const conv_scratch *scratch = &call->scratch;
+    size_t step = (size_t)s->a.stride_w * call->x->channels;
+    uint32_t inside = 0, edges = 0;
+    for (uint32_t i = 0; i < count;) {
+        row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
+        uint32_t k = 0;
+        for (; k < piece.left; k++) scratch->edge[edges++] = i + k;
+        const float *x = call->x->data + first_tap(call, piece.row, piece.col + k);
+        float *to = call->out + (i + k) * call->out_stride;
+        for (; k < piece.left + piece.inside; k++, x += step, to += call->out_stride) {
+            scratch->x[inside] = x;
+            scratch->to[inside++] = to;
         }
-        if (inside) point_at_interior(call, first, rows, call->scratch.pointers);
-        run_tile(call->context, s, call->scratch.pointers, rows, taps, depth, call->weights, call->bias, to,
-                 &call->scratch);
-        done += rows;
+        for (; k < piece.count; k++) scratch->edge[edges++] = i + k;
+        i += piece.count;
     }
+    run_pixels(call, scratch->x, scratch->to, inside, s->offsets, s->long_taps, s->long_depth, call->weights);
+    if (edges) run_edges(call, pixels, edges);
 }
 
-static void depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step, size_t taps,
-                           const float *weights, size_t out_stride)
+static void depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights)
 {
-    fg_depthwise_f32_args args = {.runs = runs,
+    const conv_state *s = call->s;
+    fg_depthwise_f32_args args = {.runs = call->scratch.runs,
                                   .run_count = count,
                                   .step = step,
-                                  .taps = taps,
-                                  .channels = call->s.groups,
+                                  .channels = s->groups,
                                   .weights = weights,
-                                  .bias = call->bias,
-                                  .out_stride = out_stride};
+                                  .bias = s->bias,
+                                  .finish = s->finish,
+                                  .out_stride = call->out_stride};
     if (count) call->context->kernels->depthwise_f32(&args);
 }
 
-/* Listed pixels that follow each other in an interior row are one run, the others runs of one. */
-static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count, float *out,
-                             size_t out_stride)
+/* The taps of a pixel that lie inside the input; how many. */
+static size_t pick_taps(const conv_call *call, uint32_t row, uint32_t col, fg_tap *taps)
 {
-    fg_depthwise_run runs[FG_CHUNK_PIXELS];
-    const float **pointers = call->scratch.pointers;
-    size_t run_count = 0;
-    for (uint32_t i = 0, n; i < count; i += n, pointers += call->s.taps) {
-        uint32_t row = call->rows[i], col = call->cols[i];
-        n = 1;
-        if (is_interior(call, row, col)) {
-            ptrdiff_t first = first_tap(call, row, col);
-            uint32_t most = call->col_begin + call->col_count - col;
-            while (n < most && i + n < count && pixels[i + n] == pixels[i] + n) n++;
-            point_at_interior(call, &first, 1, pointers);
-        } else {
-            point_at_taps(call, row, col, pointers, 1);
+    const fg_conv_attributes *a = &call->s->a;
+    int32_t first_row, end_row, first_col, end_col;
+    size_t count = 0;
+    inside_taps((int64_t)row * a->stride_h - a->pad_top, a->kernel_h, a->dilation_h, call->x->rows, &first_row,
+                &end_row);
+    inside_taps((int64_t)col * a->stride_w - a->pad_left, a->kernel_w, a->dilation_w, call->x->cols, &first_col,
+                &end_col);
+    for (int32_t ky = first_row; ky < end_row; ky++) {
+        for (int32_t kx = first_col; kx < end_col; kx++) {
+            taps[count++] = call->s->depthwise_taps[ky * a->kernel_w + kx];
         }
-        runs[run_count++] = (fg_depthwise_run){pointers, n, out + i * out_stride};
     }
-    size_t step = (size_t)call->s.a.stride_w * call->x->channels;
-    depthwise_runs(call, runs, run_count, step, call->s.taps, call->weights, out_stride);
+    return count;
+}
+
+/* How many pixels from col on use the taps that lie inside for the first one. */
+static uint32_t same_taps(const conv_state *s, uint32_t col, uint32_t count)
+{
+    uint32_t last = s->col_begin + s->col_count;
+    if (col < s->col_begin || col >= last) return 1;
+    return count < last - col ? count : last - col;
+}
+
+static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
+{
+    const conv_state *s = call->s;
+    const conv_scratch *scratch = &call->scratch;
+    size_t step = (size_t)s->a.stride_w * call->x->channels, runs = 0, used = 0, capacity = edge_taps(s);
+    for (uint32_t i = 0; i < count;) {
+        row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
+        int row_inside = piece.row - s->row_begin < s->row_count;
+        for (uint32_t k = 0, n; k < piece.count; k += n) {
+            uint32_t col = piece.col + k;
+            n = same_taps(s, col, piece.count - k);
+            fg_depthwise_run run = {.taps = s->depthwise_taps, .tap_count = s->taps, .pixels = n};
+            run.x = call->x->data + first_tap(call, piece.row, col);
+            run.out = call->out + (i + k) * call->out_stride;
+            if (!row_inside || col - s->col_begin >= s->col_count) {
+                if (capacity - used < s->taps) {
+                    depthwise_runs(call, runs, step, call->weights);
+                    runs = used = 0;
+                }
+                run.taps = scratch->taps + used;
+                run.tap_count = pick_taps(call, piece.row, col, scratch->taps + used);
+                used += run.tap_count;
+            }
+            scratch->runs[runs++] = run;
+        }
+        i += piece.count;
+    }
+    depthwise_runs(call, runs, step, call->weights);
 }
 
 static void conv_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                          size_t out_stride, void *memory)
 {
-    conv_call call;
-    conv_begin(&call, context, pixels, count, memory);
-    if (call.s.depthwise) {
-        depthwise_pixels(&call, pixels, count, out, out_stride);
+    conv_call call = begin(context, out, out_stride, 0, memory);
+    if (call.s->depthwise) {
+        depthwise_pixels(&call, pixels, count);
     } else {
-        uint32_t slots[FG_CHUNK_PIXELS], inside = 0, outside = FG_CHUNK_PIXELS;
-        for (uint32_t i = 0; i < count; i++) { /* interior ones from the front, the others from the back */
-            if (is_interior(&call, call.rows[i], call.cols[i])) {
-                slots[inside++] = i;
-            } else {
-                slots[--outside] = i;
-            }
-        }
-        run_slots(&call, slots, inside, 1, out, out_stride);
-        run_slots(&call, slots + outside, FG_CHUNK_PIXELS - outside, 0, out, out_stride);
+        gemm_pixels(&call, pixels, count);
     }
-    finish(context, pixels, count, out, out_stride);
+    finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv2d = {conv_sizes, NULL, conv_footprint, NULL, conv_compute};
+const fg_op_entry fg_op_conv2d = {conv_sizes, conv_init, conv_footprint, NULL, conv_compute};
 
 /* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
 
@@ -389,12 +506,12 @@ static void transpose_footprint(const fg_op_context *context, uint64_t *candidat
     }
 }
 
-/* Tap pointers of one output pixel: the phase's kernel elements, row taps outermost. */
-static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t col, const float **pointers,
-                                size_t tap_stride)
+/* A pixel's window: the phase's kernel elements, row taps outermost, zeros where they leave the input. */
+static void pack_phase(const conv_call *call, uint32_t row, uint32_t col, float *to)
 {
-    const fg_conv_attributes *a = &call->s.a;
+    const fg_conv_attributes *a = &call->s->a;
     const fg_value_state *x = call->x;
+    size_t bytes = x->channels * sizeof *to;
     for (int64_t ky = 0; ky < a->kernel_h; ky++) {
         int64_t y = (int64_t)row + a->pad_top - ky * a->dilation_h;
         if (y % a->stride_h != 0) continue;
@@ -404,65 +521,73 @@ static void point_at_phase_taps(const conv_call *call, uint32_t row, uint32_t co
             int64_t z = (int64_t)col + a->pad_left - kx * a->dilation_w;
             if (z % a->stride_w != 0) continue;
             int64_t in_col = z / a->stride_w;
-            int hit = inside && z >= 0 && in_col < (int64_t)x->cols;
-            *pointers =
-                hit ? x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels : call->context->zeros;
-            pointers += tap_stride;
+            if (inside && z >= 0 && in_col < (int64_t)x->cols) {
+                memcpy(to, x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels, bytes);
+            } else {
+                memset(to, 0, bytes);
+            }
+            to += x->channels;
         }
     }
 }
 
-/* The pixels of one phase among those listed, tile by tile. */
-static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps,
-                          const float *weights, uint32_t count, float *out, size_t out_stride)
+/* n packed windows of a depthwise phase. */
+static void run_packed_depthwise(const conv_call *call, size_t n, size_t taps, const float *weights)
 {
-    const conv_shape *s = &call->s;
-    const float **pointers = call->scratch.pointers;
-    uint32_t slots[FG_CHUNK_PIXELS], listed = 0;
+    const conv_scratch *scratch = &call->scratch;
+    for (size_t t = 0; t < taps; t++) {
+        size_t at = t * call->s->groups;
+        scratch->taps[t] = (fg_tap){(ptrdiff_t)at, at};
+    }
+    for (size_t i = 0; i < n; i++) {
+        scratch->runs[i] = (fg_depthwise_run){scratch->x[i], scratch->taps, taps, 1, scratch->to[i]};
+    }
+    depthwise_runs(call, n, 0, weights);
+}
+
+/* The pixels of one phase among those listed, some at a time. */
+static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps,
+                          const float *weights, const uint32_t *pixels, uint32_t count)
+{
+    const conv_state *s = call->s;
+    const conv_scratch *scratch = &call->scratch;
+    uint32_t stride_h = (uint32_t)s->a.stride_h, stride_w = (uint32_t)s->a.stride_w;
+    uint32_t cols = call->context->output->cols, n = 0;
+    uint32_t most = (uint32_t)packed_rows(s);
+    size_t numbers = taps * call->x->channels;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = call->rows[i], col = call->cols[i];
-        if (row % (uint32_t)s->a.stride_h == phase_row && col % (uint32_t)s->a.stride_w == phase_col)
-            slots[listed++] = i;
-    }
-    if (s->depthwise) {
-        fg_depthwise_run runs[FG_CHUNK_PIXELS];
-        for (uint32_t i = 0; i < listed; i++, pointers += taps) {
-            point_at_phase_taps(call, call->rows[slots[i]], call->cols[slots[i]], pointers, 1);
-            runs[i] = (fg_depthwise_run){pointers, 1, out + slots[i] * out_stride};
+        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
+        if (row % stride_h == phase_row && col % stride_w == phase_col) {
+            pack_phase(call, row, col, scratch->packed + n * numbers);
+            scratch->x[n] = scratch->packed + n * numbers;
+            scratch->to[n++] = call->out + i * call->out_stride;
         }
-        depthwise_runs(call, runs, listed, 0, taps, weights, out_stride);
-        return;
-    }
-    for (size_t done = 0; done < listed;) {
-        size_t rows = tile_rows(listed - done, call->context->kernels->gemm_rows);
-        float *to[FG_GEMM_MAX_ROWS];
-        for (size_t r = 0; r < rows; r++) {
-            uint32_t slot = slots[done + r];
-            to[r] = out + slot * out_stride;
-            point_at_phase_taps(call, call->rows[slot], call->cols[slot], pointers + r, rows);
+        if (n < most && (i + 1 < count || n == 0)) continue;
+        if (s->depthwise) {
+            run_packed_depthwise(call, n, taps, weights);
+        } else {
+            run_packed(call, n, taps, weights);
         }
-        run_tile(call->context, s, pointers, rows, taps, s->group_in, weights, call->bias, to, &call->scratch);
-        done += rows;
+        n = 0;
     }
 }
 
 static void transpose_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                               size_t out_stride, void *memory)
 {
-    conv_call call;
-    conv_begin(&call, context, pixels, count, memory);
-    const conv_shape *s = &call.s;
+    conv_call call = begin(context, out, out_stride, 1, memory);
+    const conv_state *s = call.s;
     const float *weights = call.weights;
     for (uint32_t row = 0; row < (uint32_t)s->a.stride_h; row++) {
         size_t row_taps = axis_taps(row, s->a.pad_top, s->a.kernel_h, s->a.dilation_h, s->a.stride_h);
         for (uint32_t col = 0; col < (uint32_t)s->a.stride_w; col++) {
             size_t taps = row_taps * axis_taps(col, s->a.pad_left, s->a.kernel_w, s->a.dilation_w, s->a.stride_w);
             size_t numbers = s->depthwise ? s->groups : (size_t)s->groups * s->panels * s->group_in * FG_PANEL;
-            compute_phase(&call, row, col, taps, weights, count, out, out_stride);
+            compute_phase(&call, row, col, taps, weights, pixels, count);
             weights += taps * numbers;
         }
     }
-    finish(context, pixels, count, out, out_stride);
+    finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv_transpose2d = {conv_sizes, NULL, transpose_footprint, NULL, transpose_compute};
+const fg_op_entry fg_op_conv_transpose2d = {transpose_sizes, conv_init, transpose_footprint, NULL, transpose_compute};

@@ -8,8 +8,7 @@ static size_t panels_of(uint32_t columns) { return (columns + FG_PANEL - 1) / FG
 static void matmul_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
 {
     const fg_value_record *b = &graph->values[graph->index[node->first_input + 1]];
-    sizes->out_stride = panels_of(b->channels) * FG_PANEL;
-    sizes->aux = (uint64_t)b->rows * b->cols * sizes->out_stride * sizeof(float);
+    sizes->aux = (uint64_t)b->rows * b->cols * panels_of(b->channels) * FG_PANEL * sizeof(float);
 }
 
 static void matmul_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
@@ -52,16 +51,17 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
     size_t depth = b->cols, panels = panels_of(b->channels);
     (void)scratch;
     for (uint32_t i = 0; i < count;) {
-        const float *rows[FG_GEMM_MAX_ROWS];
-        float *to[FG_GEMM_MAX_ROWS];
+        const float *rows[FG_CHUNK_PIXELS];
+        float *to[FG_CHUNK_PIXELS];
         uint32_t matrix_row = pixels[i] / cols, n = 0;
-        while (n < context->kernels->gemm_rows && i + n < count && pixels[i + n] / cols == matrix_row) {
+        while (i + n < count && pixels[i + n] / cols == matrix_row) {
             rows[n] = a->data + pixels[i + n] * depth;
             to[n] = out + (i + n) * out_stride;
             n++;
         }
+        const ptrdiff_t offset = 0;
         fg_gemm_f32_args args = {
-            .a = rows, .rows = n, .rows_stride = n, .taps = 1, .depth = depth, .panel_count = panels, .out = to};
+            .x = rows, .rows = n, .offsets = &offset, .taps = 1, .depth = depth, .columns = b->channels, .out = to};
         args.panels = (const float *)context->aux + (b->rows == 1 ? 0 : matrix_row) * panels * depth * FG_PANEL;
         context->kernels->gemm_f32(&args);
         i += n;

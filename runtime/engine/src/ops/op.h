@@ -7,7 +7,7 @@
 #include "../mask.h"
 
 enum {
-    FG_CHUNK_PIXELS = 64, /* most pixels compute is called with; a gate block of 8 x 8 fits */
+    FG_CHUNK_PIXELS = 240, /* most pixels compute is called with */
     FG_CACHE_LINE = 64,
     FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
 };
@@ -28,7 +28,6 @@ typedef struct fg_op_context {
     fg_value_state *values;
     fg_value_state *output;
     const fg_kernels *kernels;
-    const float *zeros; /* as many as any node asked for in its sizes */
     void *aux;          /* the node's own state */
     uint32_t full;      /* every pixel is computed in this push, whatever the inputs' masks say */
 } fg_op_context;
@@ -39,7 +38,6 @@ typedef struct fg_op_sizes {
     uint64_t aux;        /* per stream */
     uint64_t thread;     /* scratch of one compute call */
     uint64_t footprint;  /* scratch of footprint */
-    uint64_t zeros;      /* numbers */
     uint64_t out_stride; /* numbers between two computed pixels */
 } fg_op_sizes;
 

@@ -4,8 +4,6 @@
 
 #include "../kernels.h"
 
-enum { FG_GEMM_ROWS_AVX2 = 6 };
-
 void fg_gemm_f32_avx2(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_avx2(const fg_depthwise_f32_args *args);
 

@@ -11,6 +11,10 @@
 #define vec_store(p, v) _mm256_storeu_ps(p, v)
 #define vec_fma(a, b, sum) _mm256_fmadd_ps(a, b, sum)
 #define vec_add(a, b) _mm256_add_ps(a, b)
+#define vec_spread(p) _mm256_broadcast_ss(p)
+#define vec_mul(a, b) _mm256_mul_ps(a, b)
+#define vec_max(a, b) _mm256_max_ps(a, b)
+#define vec_min(a, b) _mm256_min_ps(a, b)
 #define vec_load_part(p, n) _mm256_maskload_ps(p, first_lanes(n))
 #define vec_store_part(p, v, n) _mm256_maskstore_ps(p, first_lanes(n), v)
 

@@ -1,4 +1,4 @@
-/* gemm.c: gemm_f32 with AVX2, up to 6 rows of 16 columns in registers. */
+/* gemm.c: gemm_f32 with AVX2, tiles of up to 6 rows of 16 columns. */
 #include "avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -12,25 +12,25 @@
 #define vec_spread(p) _mm256_broadcast_ss(p)
 #define vec_fma(a, b, sum) _mm256_fmadd_ps(a, b, sum)
 #define vec_add(a, b) _mm256_add_ps(a, b)
+#define vec_mul(a, b) _mm256_mul_ps(a, b)
+#define vec_max(a, b) _mm256_max_ps(a, b)
+#define vec_min(a, b) _mm256_min_ps(a, b)
 #define VEC_FENCE (void)0
 
-enum { VECTOR = 8, MAX_ROWS = FG_GEMM_ROWS_AVX2, MAX_COLUMNS = 8 };
+enum { VECTOR = 8, MAX_ROWS = 6, MAX_SUMS = 12 };
 
 #include "../gemm_tmpl.h"
 
+/* Few rows take more columns at once: an FMA's latency wants many independent sums. */
 void fg_gemm_f32_avx2(const fg_gemm_f32_args *args)
 {
-    /* clang-format off */
-    switch (args->rows) {
-    case 1: all_panels(args, 1, 4); break;
-    case 2: all_panels(args, 2, 2); break;
-    case 3: all_panels(args, 3, 2); break;
-    case 4: all_panels(args, 4, 1); break;
-    case 5: all_panels(args, 5, 1); break;
-    case 6: all_panels(args, 6, 1); break;
-    default: break; /* 0 rows; more than gemm_rows is against the contract */
+    if (args->rows == 1) {
+        gemm(args, 8, 2);
+    } else if (args->rows <= 3) {
+        gemm(args, 4, 2);
+    } else {
+        gemm(args, 2, 2);
     }
-    /* clang-format on */
 }
 
 #endif

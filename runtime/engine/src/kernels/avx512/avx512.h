@@ -4,8 +4,6 @@
 
 #include "../kernels.h"
 
-enum { FG_GEMM_ROWS_AVX512 = 12 };
-
 void fg_gemm_f32_avx512(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_avx512(const fg_depthwise_f32_args *args);
 

@@ -10,7 +10,6 @@
 void fg_kernels_init_avx512(fg_kernels *kernels)
 {
     kernels->isa |= FG_ISA_AVX512;
-    kernels->gemm_rows = FG_GEMM_ROWS_AVX512;
     kernels->gemm_f32 = fg_gemm_f32_avx512;
     kernels->depthwise_f32 = fg_depthwise_f32_avx512;
     fill_pointwise(kernels);

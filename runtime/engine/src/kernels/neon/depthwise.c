@@ -12,6 +12,10 @@
 #define vec_store(p, v) vst1q_f32(p, v)
 #define vec_fma(a, b, sum) vfmaq_f32(sum, a, b)
 #define vec_add(a, b) vaddq_f32(a, b)
+#define vec_spread(p) vld1q_dup_f32(p)
+#define vec_mul(a, b) vmulq_f32(a, b)
+#define vec_max(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
+#define vec_min(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
 #define vec_load_part(p, n) load_part(p, n)
 #define vec_store_part(p, v, n) store_part(p, v, n)
 

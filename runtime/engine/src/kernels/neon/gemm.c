@@ -13,52 +13,20 @@
 #define vec_spread(p) vld1q_dup_f32(p)
 #define vec_fma(a, b, sum) vfmaq_f32(sum, b, a)
 #define vec_add(a, b) vaddq_f32(a, b)
+#define vec_mul(a, b) vmulq_f32(a, b)
+#define vec_max(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
+#define vec_min(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
 /* Loading all rows' values early would push sums out of registers. */
 #define VEC_FENCE __asm__ volatile("" ::: "memory")
 
-enum { VECTOR = 4, MAX_ROWS = FG_GEMM_ROWS_NEON, MAX_COLUMNS = 4 };
+#if defined(__aarch64__)
+enum { VECTOR = 4, MAX_ROWS = 6, MAX_SUMS = 24, STEP = 4 };
+#else
+enum { VECTOR = 4, MAX_ROWS = 4, MAX_SUMS = 8, STEP = 2 };
+#endif
 
 #include "../gemm_tmpl.h"
 
-#if defined(__aarch64__)
-
-void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
-{
-    /* clang-format off */
-    switch (args->rows) {
-    case 1: all_panels(args, 1, 1); break;
-    case 2: all_panels(args, 2, 1); break;
-    case 3: all_panels(args, 3, 1); break;
-    case 4: all_panels(args, 4, 1); break;
-    case 5: all_panels(args, 5, 1); break;
-    case 6: all_panels(args, 6, 1); break;
-    default: break; /* 0 rows; more than gemm_rows is against the contract */
-    }
-    /* clang-format on */
-}
-
-#else
-
-FG_INLINE void all_halves(const fg_gemm_f32_args *args, const size_t rows)
-{
-    for (size_t p = 0; p < args->panel_count; p++) {
-        for (size_t offset = 0; offset < FG_PANEL; offset += FG_PANEL / 2) tile(args, p, offset, rows, 2);
-    }
-}
-
-void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
-{
-    /* clang-format off */
-    switch (args->rows) {
-    case 1: all_halves(args, 1); break;
-    case 2: all_halves(args, 2); break;
-    case 3: all_halves(args, 3); break;
-    case 4: all_halves(args, 4); break;
-    default: break; /* 0 rows; more than gemm_rows is against the contract */
-    }
-    /* clang-format on */
-}
-
-#endif
+void fg_gemm_f32_neon(const fg_gemm_f32_args *args) { gemm(args, STEP, STEP); }
 
 #endif

@@ -8,7 +8,6 @@
 void fg_kernels_init_neon(fg_kernels *kernels)
 {
     kernels->isa |= FG_ISA_NEON;
-    kernels->gemm_rows = FG_GEMM_ROWS_NEON;
     kernels->gemm_f32 = fg_gemm_f32_neon;
     kernels->depthwise_f32 = fg_depthwise_f32_neon;
 }

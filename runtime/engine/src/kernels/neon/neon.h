@@ -4,12 +4,6 @@
 
 #include "../kernels.h"
 
-#if defined(__aarch64__)
-enum { FG_GEMM_ROWS_NEON = 6 };
-#else
-enum { FG_GEMM_ROWS_NEON = 4 };
-#endif
-
 void fg_gemm_f32_neon(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_neon(const fg_depthwise_f32_args *args);
 

@@ -6,7 +6,6 @@
 void fg_kernels_init_ref(fg_kernels *kernels)
 {
     kernels->isa = 0;
-    kernels->gemm_rows = 8;
     kernels->gemm_f32 = fg_gemm_f32_ref;
     kernels->depthwise_f32 = fg_depthwise_f32_ref;
     fill_pointwise(kernels);

@@ -1,0 +1,30 @@
+/* finish_tmpl.h: fg_finish in registers, for gemm_tmpl.h and depthwise_tmpl.h. The including file defines
+ *     vec_mul(a, b), vec_max(a, b): a > b ? a : b, and vec_min(a, b): a < b ? a : b, both b where either is NaN. */
+#ifndef FG_FINISH_TMPL_H
+#define FG_FINISH_TMPL_H
+
+#include "loops.h"
+
+#define FINISH_UNROLL _Pragma("GCC unroll 32")
+
+/* count is a constant at every call: sums are registers. Of x and slope * x the larger one is x where x >= 0. */
+FG_INLINE void finish(const fg_finish *how, vec *sums, const size_t count)
+{
+    if (how->steps & FG_FINISH_SLOPE) {
+        const vec slope = vec_spread(&how->slope);
+        FINISH_UNROLL
+        for (size_t i = 0; i < count; i++) sums[i] = vec_max(vec_mul(slope, sums[i]), sums[i]);
+    }
+    if (how->steps & FG_FINISH_LOW) {
+        const vec low = vec_spread(&how->low);
+        FINISH_UNROLL
+        for (size_t i = 0; i < count; i++) sums[i] = vec_max(low, sums[i]);
+    }
+    if (how->steps & FG_FINISH_HIGH) {
+        const vec high = vec_spread(&how->high);
+        FINISH_UNROLL
+        for (size_t i = 0; i < count; i++) sums[i] = vec_min(high, sums[i]);
+    }
+}
+
+#endif
