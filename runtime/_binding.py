@@ -32,7 +32,10 @@ except ImportError as error:
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
 BEST_ISA, SCALAR_ISA = 0xFFFFFFFF, 0
-STATS = ("frames", "macs_dense", "macs", "macs_total", "pixels", "computed", "changed", "refreshes", "nanoseconds")
+STATS = (
+    *("frames", "macs_dense", "macs", "macs_total", "pixels", "computed", "changed", "refreshes"),
+    *("macs_gate", "macs_official", "nanoseconds"),
+)
 
 
 def available() -> bool:
@@ -224,6 +227,15 @@ class EngineStream:
         info = ffi.new("fg_output_info *")
         _check(lib.fg_model_output_info(self.model.handle, index, info))
         return self._mask(lib.fg_stream_output_mask, index, info.rows, info.cols)
+
+    def gate_map(self, index: int) -> npt.NDArray[np.float32]:
+        """(rows, cols): gates of a node with a skip gate in the last push: 0, 0.5 or 1."""
+        info = ffi.new("fg_node_info *")
+        _check(lib.fg_model_node_info(self.model.handle, index, info))
+        gates = np.empty((info.rows, info.cols), np.uint8)
+        _check(lib.fg_stream_gate_map(self._handle, index, ffi.cast("uint8_t *", address(gates)), gates.size))
+        halved: npt.NDArray[np.float32] = gates * np.float32(0.5)
+        return halved
 
     def stats(self, node: int | None = None) -> dict[str, int]:
         """Fields of ``fg_stats``, of a node or of the whole network."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from . import _binding
 from .errors import ArgumentError, StateError
 from .model import InputInfo, Model, OutputInfo
+from .reference.graph import SkipGate
 from .reference.stream import ReferenceStream
 
 Array = npt.NDArray[Any]
@@ -34,6 +35,7 @@ class _Backend(Protocol):
     def input_mask(self, index: int) -> Mask: ...
     def node_mask(self, index: int) -> Mask: ...
     def output_mask(self, index: int) -> Mask: ...
+    def gate_map(self, index: int) -> npt.NDArray[np.float32]: ...
     def stats(self, node: int | None = None) -> dict[str, int]: ...
     def reset(self) -> None: ...
 
@@ -50,6 +52,9 @@ class Stats:
         computed: output pixels that the last push computed.
         changed: those of them that were written, because their gate fired or a bit differed.
         refreshes: pushes that undid what gates had held back.
+        macs_gate: of skip gates: executed by the gates themselves in the last push, not part of ``macs``.
+        macs_official: of skip-gated nodes: what the official Skip-Conv module counts for the last push, with half gates
+            counting half and its gates' convolutions at every output.
         nanoseconds: time of the last push, 0 unless the stream was made with ``profile=True``.
     """
 
@@ -61,6 +66,8 @@ class Stats:
     computed: int
     changed: int
     refreshes: int
+    macs_gate: int
+    macs_official: int
     nanoseconds: int
 
     @property
@@ -221,6 +228,19 @@ class Stream:
             if name in nodes:
                 return self._impl.node_mask(nodes.index(name))
             return self._impl.input_mask(inputs.index(name))
+
+    def gate_map(self, node: str) -> npt.NDArray[np.float32]:
+        """Float32 (rows, cols): the skip gate's values in the last push, 0, 0.5 or 1; all 1 where it started anew.
+
+        Raises:
+            ArgumentError: no node with a skip gate has that name.
+            StateError: nothing was pushed yet.
+        """
+        names = [each.name for each in self.model.nodes]
+        if node not in names or not isinstance(self.model.graph.nodes[names.index(node)].gate, SkipGate):
+            raise ArgumentError(f"no node with a skip gate is named {node!r}")
+        with self._exclusive():
+            return self._impl.gate_map(names.index(node))
 
     def reset(self) -> None:
         """Forgets all frames, as between two videos: the next push recomputes everything."""

@@ -37,12 +37,23 @@ SMOOTH_ACTIVATIONS = (
 
 
 class GraphMaker:
-    """Grows a random graph node by node from one image-like input."""
+    """Grows a random graph node by node from one image-like input.
 
-    def __init__(self, seed: int, *, exact: bool = True, nodes: int = 8, gates: bool = True) -> None:
+    Args:
+        seed: of the random numbers.
+        exact: sums are exact in float32, whatever their order.
+        nodes: at least so many.
+        gates: some nodes are gated, by hold gates and by skip gates in a closed loop that recomputes.
+        skips: skip gates are of all kinds; then threshold 0 and refreshes promise nothing.
+    """
+
+    def __init__(
+        self, seed: int, *, exact: bool = True, nodes: int = 8, gates: bool = True, skips: bool = False
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.exact = exact
         self.gates = gates
+        self.skips = skips
         self.graph = g.Graph()
         rows, cols, channels = (
             int(self.rng.integers(3, 24)),
@@ -93,6 +104,33 @@ class GraphMaker:
             std=std,
         )
 
+    def skip_gate(self, channels: int, taps: int, out: int) -> tuple[g.SkipGate, list[str | None]]:
+        """A skip gate, and the two inputs it adds to its convolution."""
+        kind = g.SkipKind(int(self.rng.choice([2, 3, 4])))
+        update, reference = g.SkipUpdate.RECOMPUTE, g.SkipReference.FIRED
+        if self.skips:
+            update, reference = g.SkipUpdate(int(self.rng.integers(2))), g.SkipReference(int(self.rng.integers(2)))
+        official = (update, reference) == (g.SkipUpdate.RESIDUAL, g.SkipReference.LAST)
+        block = int(self.rng.choice([1, 1, 2, 4, 8]))
+        reset = int(self.rng.choice([0, 0, 3])) if self.skips else 0  # computes all, even of a still clip
+        bias = self.weights(out) if official and self.rng.random() < 0.5 else None
+        if kind == g.SkipKind.GUMBEL:
+            limit = float(self.rng.choice([-16, -4, -1, 0, 2]))
+            gate = g.SkipGate(kind, bias=limit, block=block, update=update, reference=reference, reset=reset)
+            return gate, [self.weights(1, 1, channels, taps), bias]
+        norm = g.SkipGate(
+            kind,
+            eps=float(self.rng.choice([-1, 0, 0.5, 1, 3])),
+            scale=float(2.0 ** self.rng.integers(-5, 1)),
+            block=block,
+            update=update,
+            reference=reference,
+            floor=bool(self.rng.random() < 0.5),
+            half=official and bool(self.rng.random() < 0.5),
+            reset=reset,
+        )
+        return norm, [None, bias]
+
     def add(
         self,
         attributes: g.Attributes,
@@ -100,6 +138,7 @@ class GraphMaker:
         extents: tuple[int, int, int] | None = None,
         activation: g.ActivationSpec | None = None,
         gated: bool = True,
+        skip: g.SkipGate | None = None,
     ) -> None:
         values = [None if n is None else self.graph.values[n] for n in inputs]
         shapes = [
@@ -114,7 +153,7 @@ class GraphMaker:
         self.graph.values[name] = g.Value(
             name, g.ValueKind.NODE, rows, cols, channels, shape=(1, channels, rows, cols), pixel_axes=(2, 3)
         )
-        gate = self.gate() if gated else None
+        gate: g.Gate | None = skip or (self.gate() if gated else None)
         self.graph.nodes.append(g.Node(name, attributes, inputs, name, activation or g.ActivationSpec(), gate))
         if self.exact and isinstance(attributes, (g.Conv2d, g.Matmul, g.ReducePixels, g.ReduceChannels)):
             # keep numbers small: exactness needs sums below 2^24 all the way down
@@ -161,10 +200,16 @@ class GraphMaker:
         attributes = g.Conv2d(**geometry, groups=groups)
         extents = infer_extents(attributes, [x.extents, self.graph.values[weights].data.shape, None])  # type: ignore[union-attr]
         fitting = [n for n in self.running if self.graph.values[n].extents == extents]
-        if fitting and self.rng.random() < 0.6:
+        activation, skip = self.activation(), None
+        if self.gates and self.rng.random() < 0.3:
+            taps = geometry["kernel_h"] * geometry["kernel_w"]
+            skip, more = self.skip_gate(x.channels, taps, out)
+            inputs += [None, *more]
+            activation = activation if skip.update == g.SkipUpdate.RECOMPUTE else g.ActivationSpec()
+        elif fitting and self.rng.random() < 0.6:
             inputs.append(fitting[-1])
             attributes = g.Conv2d(**geometry, groups=groups, residual=int(self.rng.integers(1, 3)))
-        self.add(attributes, inputs, activation=self.activation())
+        self.add(attributes, inputs, activation=activation, skip=skip)
 
     def step_conv_again(self) -> None:
         self.step_conv()

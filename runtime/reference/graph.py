@@ -389,7 +389,7 @@ class SkipGate:
 
     The node's inputs are x, weights, bias?, None, gate_weights?, residual_bias?. gate_weights (gumbel only) are a
     constant (1, 1, C_in, kernel_h * kernel_w), residual_bias one of C_out numbers. The defaults are the paper's
-    semantics; the official module's are ``residual=RESIDUAL, reference=LAST``, with ``floor`` and ``half`` on norm gates.
+    semantics; the official module has ``floor`` and ``half`` on norm gates, too.
 
     Attributes:
         kind: norm_input (Eq. 5), norm_output (Eq. 7) or gumbel (Eq. 8).

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ArgumentError, StateError, UnsupportedError
+from .errors import ArgumentError, StateError
 from .footprint import Mask, footprint, pixel_macs
 from .graph import Gate, GateNorm, Graph, HoldGate, Input, Node, Resize, SkipGate, Value, ValueKind, View
 from .ops import Floats, compute, fold_lanes, larger
 from .prepare import fit, normalize
+from .skip import SkipNode
 
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
@@ -32,6 +33,7 @@ class _NodeState:
 
     residue: Mask  # recomputed, but held back by the gate
     macs_map: npt.NDArray[np.int64]  # per pixel; (0, 0) for views, which compute nothing
+    skip: SkipNode | None = None
     std: np.float32 = field(default_factory=lambda: np.float32(0))  # measured; 0: not yet
     unmeasured: bool = True  # changed since std was measured
     macs: int = 0
@@ -58,8 +60,6 @@ class ReferenceStream:
             raise ArgumentError(f"threshold_scale must be finite and not negative, not {threshold_scale}")
         if refresh < 0:
             raise ArgumentError(f"refresh must not be negative, not {refresh}")
-        if any(isinstance(node.gate, SkipGate) for node in graph.nodes):
-            raise UnsupportedError("skip gates are not executed yet")
         self._graph = graph
         self._gating = gating
         self._scale = np.float32(threshold_scale)
@@ -135,6 +135,14 @@ class ReferenceStream:
         """The pixels (rows, cols) of output ``index`` that changed in the last push."""
         return self._mask(self._graph.outputs[index].value)
 
+    def gate_map(self, index: int) -> Floats:
+        """(rows, cols): gates of a node with a skip gate in the last push: 0, 0.5 or 1."""
+        self._require_push()
+        skip = self._states[index].skip
+        if skip is None:
+            raise ArgumentError(f"node {index} has no skip gate")
+        return np.array(skip.gates)
+
     def stats(self, node: int | None = None) -> dict[str, int]:
         """The counters of one node, or of the whole network; the fields of fg_stats in framegate.h."""
         states = self._states if node is None else [self._states[node]]
@@ -147,6 +155,8 @@ class ReferenceStream:
             "computed": sum(state.computed for state in states),
             "changed": sum(state.changed for state in states),
             "refreshes": self._refreshes,
+            "macs_gate": sum(state.skip.macs_gate for state in states if state.skip),
+            "macs_official": sum(state.skip.macs_official for state in states if state.skip),
             "nanoseconds": 0,
         }
 
@@ -155,6 +165,7 @@ class ReferenceStream:
         """Bytes kept between pushes."""
         held: int = sum(self._arrays[name].nbytes for name in self._masks if self._arrays[name].base is None)
         masks = sum(mask.nbytes for mask in self._masks.values()) + sum(s.residue.nbytes for s in self._states)
+        masks += sum(state.skip.state_bytes for state in self._states if state.skip)
         return held + masks + sum(grey.nbytes for grey in self._grey.values())
 
     def _require_push(self) -> None:
@@ -172,7 +183,8 @@ class ReferenceStream:
         if _is_view(node):
             return _NodeState(np.zeros((0, 0), np.bool_), np.zeros((0, 0), np.int64))
         macs_map = pixel_macs(node.attributes, self._input_arrays(node), extents)
-        return _NodeState(np.zeros(extents[:2], np.bool_), macs_map)
+        skip = SkipNode(node, self._input_arrays(node), extents) if isinstance(node.gate, SkipGate) else None
+        return _NodeState(np.zeros(extents[:2], np.bool_), macs_map, skip)
 
     def _input_arrays(self, node: Node) -> list[Any]:
         return [None if name is None else self._arrays[name] for name in node.inputs]
@@ -211,6 +223,9 @@ class ReferenceStream:
     def _push_node(self, node: Node, state: _NodeState, scale: np.float32, dense: bool, refreshing: bool) -> None:
         inputs = self._input_arrays(node)
         mask, extents = self._masks[node.output], self._graph.values[node.output].extents
+        if state.skip is not None and not dense:
+            self._push_skip(node, state, state.skip, np.float32(0) if refreshing else scale)
+            return
         if dense:
             mask[...] = True
         else:
@@ -247,6 +262,26 @@ class ReferenceStream:
         held[written] = new[written]
         state.changed = int(written.sum())
         state.unmeasured |= state.changed > 0
+        if state.skip is not None:
+            state.skip.restart(inputs[0], state.macs)
+
+    def _push_skip(self, node: Node, state: _NodeState, skip: SkipNode, scale: np.float32) -> None:
+        inputs, held, mask = self._input_arrays(node), self._arrays[node.output], self._masks[node.output]
+        assert isinstance(node.gate, SkipGate)
+        restarting = node.gate.reset > 0 and self._frames % node.gate.reset == 0
+        if restarting:
+            updated = np.ones_like(mask)
+            new = compute(node.attributes, inputs, held.shape, node.activation)
+        else:
+            changed = self._masks[str(node.inputs[0])]
+            updated, new = skip.push(inputs[0], changed, held, scale, int(state.macs_map[0, 0]))
+        mask[...] = updated & _bits_differ(new, held)
+        held[mask] = new[mask]
+        state.computed, state.changed = int(updated.sum()), int(mask.sum())
+        state.macs = int(state.macs_map[updated].sum())
+        state.macs_total += state.macs
+        if restarting:
+            skip.restart(inputs[0], state.macs)
 
     def _measure(self) -> None:
         """The standard deviations that thresholds are relative to, where the file gives none."""

@@ -147,7 +147,9 @@ CASES: dict[str, Damage] = {
         section(VALUES, "record_count", 65537), F, "section 1: record_count is 65537, must be 1 to 65536"
     ),
     "record_count_and_bytes": Damage(
-        section(NODES, "record_count", 21), F, f"section 2: bytes is {256 * 20}, must be {256 * 21}"
+        section(NODES, "record_count", len(NET.nodes) + 1),
+        F,
+        f"section 2: bytes is {256 * len(NET.nodes)}, must be {256 * (len(NET.nodes) + 1)}",
     ),
     "no_inputs": Damage(section(INPUTS, "record_count", 0), F, "section 4: record_count is 0, must be 1 to 16"),
     "outputs_too_many": Damage(
@@ -214,7 +216,7 @@ CASES: dict[str, Damage] = {
     "constant_past_the_end": Damage(
         with_content(DATA, NET.data[:-4]),
         F,
-        f"value {V['resize.weight']}: data_bytes is 64, but only 60 are left in DATA",
+        f"value {V['gumbel.weights']}: data_bytes is 1024, but only 1020 are left in DATA",
     ),
     "constant_gap_not_zero": Damage(
         lambda f: f.data.__setitem__(CONSTANT_GAP, 9),
@@ -226,7 +228,7 @@ CASES: dict[str, Damage] = {
         value("conv", "data_bytes", 64), F, f"value {V['conv']}: data_bytes is 64, must be 0"
     ),
     "producer_not_a_node": Damage(
-        value("conv", "producer", 99), F, f"value {V['conv']}: producer is node 99, the file has 20"
+        value("conv", "producer", 99), F, f"value {V['conv']}: producer is node 99, the file has {len(NET.nodes)}"
     ),
     "producer_another_node": Damage(
         value("conv", "producer", 1), F, f"value {V['conv']}: producer is node 1, which gives value {V['depthwise']}"

@@ -79,6 +79,12 @@ def every_op() -> tuple[Builder, dict[str, int]]:
     node("view", VIEW, [v["pool"]], (1, 1, 256))
     node("transpose", TRANSPOSE, [v["pool"]], (1, 16, 16), 2, 16, 16, *[0] * 6, 1, 0)
     node("matmul", MATMUL, [v["transpose"], v["transpose"]], (1, 16, 16))
+    weights = constant("skip.weights", np.ones(9 * 16 * 16))
+    gate = {"gate": 2, "gate_flags": 13, "gate_eps": 0.5, "gate_scale": 0.25, "gate_reset": 4}
+    node("norm", CONV, [v["pool"], weights, None, None, None, conv_bias], (4, 4, 16), *window(3, pad=1), 1, 0, **gate)
+    gate = {"gate": 4, "gate_block": 2, "gate_flags": 2, "gate_bias": -0.5}
+    inputs = [v["norm"], weights, None, None, constant("gumbel.weights", np.ones(16 * 16)), None]
+    node("gumbel", CONV, inputs, (4, 4, 16), *window(3, pad=1), 1, 0, activation=RELU, **gate)
     net.output(v["deconv"], (1, 4, 8, 8), (2, 3))
     net.output(v["argmax"], (1, 4, 4), (1, 2), dtype=5)
     net.output(v["matmul"], (16, 16), (1,))

@@ -12,13 +12,13 @@ import pytest
 from runtime.reference import format as fgm
 from runtime.reference.format import DATA, NODES
 
-from . import cases_file, cases_nodes
+from . import cases_file, cases_nodes, cases_skip
 from .builder import File
 from .conftest import Loader
 from .damage import NET, N
 from .networks import conv_only
 
-CASES = cases_file.CASES | cases_nodes.CASES
+CASES = cases_file.CASES | cases_nodes.CASES | cases_skip.CASES
 
 
 def damaged(name: str) -> bytes:

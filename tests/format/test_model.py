@@ -55,6 +55,7 @@ def test_node_info(loader: Loader) -> None:
         "residual": 16 * 8 * 8,
         "deconv": 16 * (1 + 2 + 2 + 4) * 8 * 4,
         "matmul": 16 * 16 * 16,
+        **dict.fromkeys(("norm", "gumbel"), 16 * 9 * 16 * 16),
     }
 
 

@@ -21,9 +21,14 @@ DISCRETE = {g.Reduce.ARG_MAX, g.Reduce.ARG_MIN}
 
 
 @LONG
-@given(seed=SEEDS, dtype=st.sampled_from(["float32", "uint8"]), scale=st.sampled_from([0.0, 0.5, 1.0]))
-def test_engine_equals_numpy_backend_where_sums_are_exact(seed: int, dtype: str, scale: float) -> None:
-    graph = GraphMaker(seed).graph
+@given(
+    seed=SEEDS,
+    dtype=st.sampled_from(["float32", "uint8"]),
+    scale=st.sampled_from([0.0, 0.5, 1.0]),
+    skips=st.booleans(),
+)
+def test_engine_equals_numpy_backend_where_sums_are_exact(seed: int, dtype: str, scale: float, skips: bool) -> None:
+    graph = GraphMaker(seed, skips=skips).graph
     model = runtime.Model.from_bytes(to_bytes(graph))
     engine = runtime.Stream(model, threshold_scale=scale, refresh=3, threads=2)
     oracle = runtime.Stream(model, threshold_scale=scale, refresh=3, backend="numpy")
@@ -36,6 +41,8 @@ def test_engine_equals_numpy_backend_where_sums_are_exact(seed: int, dtype: str,
         for node in graph.nodes:
             np.testing.assert_array_equal(engine.changed_mask(node.name), oracle.changed_mask(node.name), node.name)
             assert engine.stats(node.name) == oracle.stats(node.name)
+            if isinstance(node.gate, g.SkipGate):
+                np.testing.assert_array_equal(engine.gate_map(node.name), oracle.gate_map(node.name), node.name)
 
 
 @LONG

@@ -85,7 +85,7 @@ typedef struct fg_node_info {
     const char *name;
     const char *op;
     uint32_t rows, cols, channels; /* of the output */
-    uint32_t gated;                /* 1: a hold gate */
+    uint32_t gated;                /* 1: a gate of any kind */
     uint64_t macs;                 /* multiply-accumulates of a dense frame */
 } fg_node_info;
 
@@ -133,14 +133,17 @@ typedef struct fg_tensor {
 } fg_tensor;
 
 typedef struct fg_stats {
-    uint64_t frames;      /* pushes since init or reset */
-    uint64_t macs_dense;  /* of one dense frame */
-    uint64_t macs;        /* executed by the last push */
-    uint64_t macs_total;  /* executed by all pushes */
-    uint64_t pixels;      /* output pixels of one dense frame */
-    uint64_t computed;    /* output pixels computed by the last push */
-    uint64_t changed;     /* of them written, because their gate fired or a bit differed */
-    uint64_t refreshes;   /* pushes that undid what gates had held back */
+    uint64_t frames;     /* pushes since init or reset */
+    uint64_t macs_dense; /* of one dense frame */
+    uint64_t macs;       /* executed by the last push */
+    uint64_t macs_total; /* executed by all pushes */
+    uint64_t pixels;     /* output pixels of one dense frame */
+    uint64_t computed;   /* output pixels computed by the last push */
+    uint64_t changed;    /* of them written, because their gate fired or a bit differed */
+    uint64_t refreshes;  /* pushes that undid what gates had held back */
+    /* of nodes with a skip gate, for the last push: executed by the gates themselves, not part of macs; and what the
+     * official Skip-Conv module counts: half gates half, and its gates' convolutions at every output */
+    uint64_t macs_gate, macs_official;
     uint64_t nanoseconds; /* of the last push, where the stream has a clock; a node's, or all nodes' and inputs' */
 } fg_stats;
 
@@ -176,6 +179,9 @@ fg_status fg_stream_stats(const fg_stream *stream, uint32_t node, fg_stats *stat
 fg_status fg_stream_input_mask(const fg_stream *stream, uint32_t input, uint8_t *mask, size_t mask_bytes);
 fg_status fg_stream_node_mask(const fg_stream *stream, uint32_t node, uint8_t *mask, size_t mask_bytes);
 fg_status fg_stream_output_mask(const fg_stream *stream, uint32_t output, uint8_t *mask, size_t mask_bytes);
+
+/* Gates of a node with a skip gate in the last push, one byte per pixel: 2 open, 1 half open, 0 closed. */
+fg_status fg_stream_gate_map(const fg_stream *stream, uint32_t node, uint8_t *gates, size_t gate_bytes);
 
 /* for hosted systems (src/threads/, not part of the heap-free core): a clock and a small thread pool */
 uint64_t fg_clock_monotonic(void); /* an fg_clock */

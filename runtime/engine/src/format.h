@@ -128,7 +128,21 @@ typedef enum fg_reduce {
     FG_REDUCE_COUNT
 } fg_reduce;
 
-typedef enum fg_gate { FG_GATE_NONE = 0, FG_GATE_HOLD = 1, FG_GATE_COUNT } fg_gate;
+typedef enum fg_gate {
+    FG_GATE_NONE = 0,
+    FG_GATE_HOLD = 1,
+    FG_GATE_NORM_INPUT = 2, /* this and the following are skip gates */
+    FG_GATE_NORM_OUTPUT = 3,
+    FG_GATE_GUMBEL = 4,
+    FG_GATE_COUNT
+} fg_gate;
+typedef enum fg_gate_flag { /* of skip gates */
+    FG_GATE_RESIDUAL = 1,
+    FG_GATE_FIRED = 2,
+    FG_GATE_FLOOR = 4,
+    FG_GATE_HALF = 8,
+    FG_GATE_FLAGS = 15
+} fg_gate_flag;
 typedef enum fg_norm { FG_NORM_L1 = 0, FG_NORM_RMS, FG_NORM_MAX, FG_NORM_COUNT } fg_norm;
 typedef enum fg_residual { FG_RESIDUAL_NONE = 0, FG_RESIDUAL_BEFORE, FG_RESIDUAL_AFTER, FG_RESIDUAL_COUNT } fg_residual;
 typedef enum fg_pool_kind { FG_POOL_MAX = 0, FG_POOL_AVERAGE, FG_POOL_COUNT } fg_pool_kind;

@@ -157,3 +157,25 @@ void fg_mask_window(const fg_window *window, const uint64_t *in, uint32_t in_row
         out[out_words - 1] &= fg_mask_tail(out_cols);
     }
 }
+
+void fg_mask_reach(const fg_window *window, const uint64_t *out, uint32_t out_rows, uint32_t out_cols, uint64_t *in,
+                   uint32_t in_rows, uint32_t in_cols, uint64_t *scratch)
+{
+    uint32_t in_words = fg_mask_words(in_cols), out_words = fg_mask_words(out_cols);
+    for (uint32_t i = 0; i < out_rows; i++, out += out_words) {
+        if (!fg_mask_any(out, out_words)) continue;
+        fg_mask_clear(scratch, in_words);
+        for (uint32_t w = 0; w < out_words; w++) {
+            for (uint64_t word = out[w]; word; word &= word - 1) {
+                int64_t col = (int64_t)(w * 64u + fg_mask_lowest(word)) * window->stride_w - window->pad_left;
+                for (uint32_t k = 0; k < window->kernel_w; k++, col += window->dilation_w) {
+                    if (col >= 0 && col < (int64_t)in_cols) fg_mask_set(scratch, (uint32_t)col);
+                }
+            }
+        }
+        for (uint32_t k = 0; k < window->kernel_h; k++) {
+            int64_t row = (int64_t)i * window->stride_h - window->pad_top + (int64_t)k * window->dilation_h;
+            if (row >= 0 && row < (int64_t)in_rows) fg_mask_or(in + (size_t)row * in_words, scratch, in_words);
+        }
+    }
+}

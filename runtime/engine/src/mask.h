@@ -39,6 +39,9 @@ typedef struct fg_window {
     uint32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
 } fg_window;
 
+/* in |= input pixels that the window of a set output pixel holds. Scratch: as many words as a row of in has. */
+void fg_mask_reach(const fg_window *window, const uint64_t *out, uint32_t out_rows, uint32_t out_cols, uint64_t *in,
+                   uint32_t in_rows, uint32_t in_cols, uint64_t *scratch);
 /* Words of scratch fg_mask_window needs. */
 size_t fg_mask_window_scratch(const fg_window *window, uint32_t in_cols, uint32_t out_cols);
 /* out |= output pixels whose window holds a set input pixel. */

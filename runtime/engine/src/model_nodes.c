@@ -1,12 +1,13 @@
 /* model_nodes.c: the loader's rules that all nodes share (docs/file_format.md, sections 3 and 5). What an operator adds
  * stands in model_ops.c. */
 #include "model_check.h"
+#include "skip.h"
 
-enum { OP_VERSION = 1, ACTIVATION_PARAMETERS = 4, ATTRIBUTE_WORDS = 32 };
+enum { OP_VERSION = 1, ACTIVATION_PARAMETERS = 4, ATTRIBUTE_WORDS = 32, SKIP_INPUTS = 2 };
 
 /* name, inputs at least, at most, absent ones allowed, index tables, attribute words, activation */
 static const fg_op_rule op_rules[FG_OP_COUNT] = {
-    [FG_OP_CONV2D] = {"conv2d", 4, 4, 1 << 2 | 1 << 3, 0, 12, 1},
+    [FG_OP_CONV2D] = {"conv2d", 4, 4, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5, 0, 12, 1}, /* two more with a skip gate */
     [FG_OP_CONV_TRANSPOSE2D] = {"conv_transpose2d", 4, 4, 1 << 2 | 1 << 3, 0, 12, 1},
     [FG_OP_MATMUL] = {"matmul", 2, 2, 0, 0, 0, 1},
     [FG_OP_POOL] = {"pool", 1, 1, 0, 0, 12, 0},
@@ -90,9 +91,10 @@ static bool check_input(fg_check *check, const fg_op_rule *rule, const uint32_t 
 static bool check_input_list(fg_check *check, const fg_node_record *node, uint32_t *next)
 {
     const fg_op_rule *rule = &op_rules[node->op];
+    const uint32_t more = node->op == FG_OP_CONV2D && fg_gate_skips(node->gate) ? SKIP_INPUTS : 0;
     if (!fg_check_equal(check, &node->first_input, "first_input", node->first_input, *next) ||
-        !fg_check_range(check, &node->input_count, "input_count", node->input_count, rule->inputs_min,
-                        rule->inputs_max))
+        !fg_check_range(check, &node->input_count, "input_count", node->input_count, rule->inputs_min + more,
+                        rule->inputs_max + more))
         return false;
     if (node->input_count > check->index_count - *next)
         return fg_check_fail(check, FG_ERR_FORMAT, &node->input_count, "input_count",
@@ -129,6 +131,53 @@ static bool check_no_skip(fg_check *check, const fg_node_record *node)
            fg_check_zero(check, &node->gate_reset, sizeof node->gate_reset, "gate_reset of another gate");
 }
 
+static bool check_block(fg_check *check, const fg_node_record *node)
+{
+    const uint32_t block = node->gate_block;
+    return block == 1 || block == 2 || block == 4 || block == 8 ||
+           fg_check_fail(check, FG_ERR_FORMAT, &node->gate_block, "gate_block", " is %u, must be 1, 2, 4 or 8", block,
+                         0, 0);
+}
+
+static bool check_skip_numbers(fg_check *check, const fg_node_record *node)
+{
+    if (node->gate == FG_GATE_GUMBEL)
+        return fg_check_finite(check, &node->gate_bias, "gate_bias") &&
+               fg_check_zero(check, &node->gate_eps, sizeof node->gate_eps, "gate_eps of a gumbel gate") &&
+               fg_check_zero(check, &node->gate_scale, sizeof node->gate_scale, "gate_scale of a gumbel gate");
+    if (!fg_check_finite(check, &node->gate_eps, "gate_eps") ||
+        !fg_check_not_negative(check, &node->gate_scale, "gate_scale") ||
+        !fg_check_zero(check, &node->gate_bias, sizeof node->gate_bias, "gate_bias of a norm gate"))
+        return false;
+    return node->gate_scale > 0.0f ||
+           fg_check_fail(check, FG_ERR_FORMAT, &node->gate_scale, "gate_scale", " is 0, must be above", 0, 0, 0);
+}
+
+/* Inputs and attributes of a skip gate are checked with its operator, in model_ops.c. */
+static bool check_skip(fg_check *check, const fg_node_record *node)
+{
+    const uint32_t flags = node->gate_flags;
+    const char *fault = NULL;
+    if (node->op != FG_OP_CONV2D)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate, "gate", " is %u, which only conv2d may have",
+                             node->gate, 0, 0);
+    if ((flags & ~(uint32_t)FG_GATE_FLAGS) != 0)
+        return fg_check_fail(check, FG_ERR_UNSUPPORTED, &node->gate_flags, "gate_flags",
+                             " are %u, this library knows %u; use a newer one", flags, FG_GATE_FLAGS, 0);
+    if (node->gate == FG_GATE_GUMBEL && (flags & (FG_GATE_FLOOR | FG_GATE_HALF)) != 0)
+        fault = " have floor or half, which only norm gates may";
+    else if ((flags & FG_GATE_HALF) != 0 && (flags & (FG_GATE_RESIDUAL | FG_GATE_FIRED)) != FG_GATE_RESIDUAL)
+        fault = " have half, which needs residual without fired";
+    else if ((flags & FG_GATE_RESIDUAL) != 0 && node->activation != FG_ACT_IDENTITY)
+        fault = " have residual, but the node has an activation";
+    if (fault != NULL) return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_flags, "gate_flags", fault, 0, 0, 0);
+    return fg_check_equal(check, &node->gate_norm, "gate_norm of a skip gate", node->gate_norm, 0) &&
+           check_block(check, node) &&
+           fg_check_zero(check, &node->gate_alpha, sizeof node->gate_alpha, "gate_alpha of a skip gate") &&
+           fg_check_zero(check, &node->gate_std, sizeof node->gate_std, "gate_std of a skip gate") &&
+           check_skip_numbers(check, node);
+}
+
 static bool check_gate(fg_check *check, const fg_node_record *node)
 {
     if (node->gate >= FG_GATE_COUNT)
@@ -140,11 +189,9 @@ static bool check_gate(fg_check *check, const fg_node_record *node)
                fg_check_zero(check, &node->gate_alpha, sizeof node->gate_alpha, "gate_alpha of an ungated node") &&
                fg_check_zero(check, &node->gate_std, sizeof node->gate_std, "gate_std of an ungated node") &&
                check_no_skip(check, node);
-    const uint32_t block = node->gate_block;
-    if (block != 1 && block != 2 && block != 4 && block != 8)
-        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_block, "gate_block", " is %u, must be 1, 2, 4 or 8",
-                             block, 0, 0);
-    return fg_check_range(check, &node->gate_norm, "gate_norm", node->gate_norm, 0, FG_NORM_COUNT - 1) &&
+    if (fg_gate_skips(node->gate)) return check_skip(check, node);
+    return check_block(check, node) &&
+           fg_check_range(check, &node->gate_norm, "gate_norm", node->gate_norm, 0, FG_NORM_COUNT - 1) &&
            fg_check_not_negative(check, &node->gate_alpha, "gate_alpha") &&
            fg_check_not_negative(check, &node->gate_std, "gate_std") && check_no_skip(check, node);
 }

@@ -2,13 +2,14 @@
  * weights and tables, every table entry, and that the output has the extents the operator gives. */
 #include "checked.h"
 #include "model_check.h"
+#include "skip.h"
 
 typedef struct axis_window { /* of a convolution or pool along rows or cols */
     int32_t kernel, stride, dilation, pad_before, pad_after;
 } axis_window;
 
 typedef struct op_values {
-    const fg_value_record *in[5]; /* NULL where absent; concat reads INDEX itself */
+    const fg_value_record *in[6]; /* NULL where absent; concat reads INDEX itself */
     const uint32_t *entry;        /* the node's list in INDEX */
     const fg_value_record *out;
     const fg_node_record *node;
@@ -137,10 +138,40 @@ static bool check_conv_attributes(fg_check *check, const op_values *v)
            check_weights(check, v) && check_residual(check, v);
 }
 
+static bool check_skip(fg_check *check, const op_values *v)
+{
+    const fg_node_record *node = v->node;
+    const fg_conv_attributes *conv = &node->attributes.conv;
+    const uint32_t updates = node->gate_flags & (FG_GATE_RESIDUAL | FG_GATE_FIRED);
+    const size_t taps = (size_t)conv->kernel_h * (size_t)conv->kernel_w, panels = (taps + FG_PANEL - 1) / FG_PANEL;
+    const size_t factors[3] = {v->in[0]->channels, panels, FG_PANEL};
+    size_t count = 0;
+    if (!fg_gate_skips(node->gate)) return true;
+    if (v->in[0]->kind == FG_VALUE_CONSTANT)
+        return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[0], "input", " 0 of a skip gate is a constant", 0, 0, 0);
+    if (conv->residual != FG_RESIDUAL_NONE)
+        return fg_check_fail(check, FG_ERR_FORMAT, &conv->residual, "residual", " is %d, must be 0 with a skip gate",
+                             (uint64_t)conv->residual, 0, 0);
+    if ((node->gate == FG_GATE_GUMBEL) != (v->in[4] != NULL))
+        return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[4], "gate_weights",
+                             v->in[4] == NULL ? " are absent, a gumbel gate needs them"
+                                              : " are present, only a gumbel gate has them",
+                             0, 0, 0);
+    if (v->in[4] != NULL &&
+        (!fg_product_size(factors, 3, &count) || !check_constant(check, v, 4, "gate_weights", count)))
+        return check->status == FG_OK
+                   ? fg_check_fail(check, FG_ERR_FORMAT, &v->entry[4], "gate_weights", " are too large", 0, 0, 0)
+                   : false;
+    if (v->in[5] != NULL && updates != FG_GATE_RESIDUAL)
+        return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[5], "residual_bias",
+                             " is present, which needs residual without fired", 0, 0, 0);
+    return v->in[5] == NULL || check_constant(check, v, 5, "residual_bias", v->out->channels);
+}
+
 static bool check_conv2d(fg_check *check, const op_values *v)
 {
     const int32_t *words = v->node->attributes.words;
-    return check_conv_attributes(check, v) &&
+    return check_conv_attributes(check, v) && check_skip(check, v) &&
            check_out_extents(check, v, window_positions(window_of(words, 0), v->in[0]->rows),
                              window_positions(window_of(words, 1), v->in[0]->cols), v->out->channels);
 }

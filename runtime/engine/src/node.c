@@ -24,14 +24,13 @@ static uint32_t next_pixels(uint32_t *pixels, uint32_t row, uint32_t cols, uint3
     return n;
 }
 
-/* The candidates in row order. */
-static uint32_t list_rows(fg_stream *stream, const fg_value_state *out, uint32_t chunk, uint32_t *chunk_count)
+uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t chunk,
+                        uint32_t *chunk_count)
 {
-    uint32_t n = 0, chunks = 0;
-    for (uint32_t row = 0; row < out->rows; row++) {
-        const uint64_t *words = stream->candidates + (size_t)row * out->words;
-        for (uint32_t w = 0; w < out->words; w++) {
-            if (words[w]) n += next_pixels(stream->pixels + n, row, out->cols, w, words[w]);
+    uint32_t n = 0, chunks = 0, words = fg_mask_words(cols);
+    for (uint32_t row = 0; row < rows; row++, mask += words) {
+        for (uint32_t w = 0; w < words; w++) {
+            if (mask[w]) n += next_pixels(stream->pixels + n, row, cols, w, mask[w]);
         }
     }
     for (uint32_t start = 0; start < n; start += chunk) stream->chunks[chunks++] = start;
@@ -132,13 +131,13 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     }
 }
 
-static void run_chunks(fg_stream *stream, node_work *work, uint32_t chunks)
+void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
 {
     if (stream->config.parallel_for && stream->config.threads > 1 && chunks > 1) {
-        stream->config.parallel_for(stream->config.pool, run_chunk, work, chunks);
+        stream->config.parallel_for(stream->config.pool, task, work, chunks);
         return;
     }
-    for (uint32_t i = 0; i < chunks; i++) run_chunk(work, i, 0);
+    for (uint32_t i = 0; i < chunks; i++) task(work, i, 0);
 }
 
 /* Turns the flags of candidates listed in row order into the changed mask and the residue. */
@@ -208,7 +207,7 @@ static void set_gate(node_work *work, const fg_node_record *node, const fg_node_
     float channels = (float)work->context.output->channels;
     work->norm = node->gate_norm;
     work->block = node->gate_block;
-    work->gated = node->gate != FG_GATE_NONE && !work->stream->refreshing && threshold > 0.0f;
+    work->gated = node->gate == FG_GATE_HOLD && !work->stream->refreshing && threshold > 0.0f;
     work->limit = threshold;
     if (node->gate_norm == FG_NORM_L1) work->limit = threshold * channels;
     if (node->gate_norm == FG_NORM_RMS) work->limit = threshold * threshold * channels;
@@ -278,6 +277,10 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         run_view(stream, &work.context, full);
         return;
     }
+    if (state->skip && !full) {
+        fg_skip_run(stream, node);
+        return;
+    }
     if (full) {
         fg_mask_fill(stream->candidates, out->rows, out->cols);
     } else if (!find_candidates(stream, work.op, &work.context, state)) {
@@ -291,10 +294,11 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     set_gate(&work, record, state);
     uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
     if (work.direct) chunk = direct_pixels(stream, out);
-    uint32_t count = work.block > 1 && !full ? list_blocks(stream, out, work.block, chunk, &chunks)
-                                             : list_rows(stream, out, chunk, &chunks);
+    uint32_t count = work.block > 1 && !full
+                         ? list_blocks(stream, out, work.block, chunk, &chunks)
+                         : fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     if (work.op->before) work.op->before(&work.context);
-    run_chunks(stream, &work, chunks);
+    fg_run_chunks(stream, run_chunk, &work, chunks);
     if (full) {
         memcpy(out->mask, stream->candidates, words * sizeof *out->mask);
         if (state->residue) fg_mask_clear(state->residue, words);
@@ -309,5 +313,6 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     state->computed = count;
     state->macs = listed_macs(stream, record, state, count, out->cols);
     state->macs_total += state->macs;
+    if (state->skip) fg_skip_restart(stream, node);
     measure_if_due(stream, record, state, out, full);
 }

@@ -76,8 +76,31 @@ static void lay_out_values(arena *a, const fg_graph *graph, fg_value_state *valu
     }
 }
 
+/* One node's skip gate; total: the largest of what the stream's nodes share. */
+static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_record *node, fg_skip_sizes *total)
+{
+    fg_skip_sizes sizes = fg_skip_measure(graph, node);
+    fg_skip skip = {.reference = NULL}, *made = take(a, 1, sizeof skip);
+    skip.reference = take(a, sizes.reference, sizeof(float));
+    if (node->gate_flags & FG_GATE_FIRED) {
+        skip.taps = take(a, sizes.taps, sizeof(float));
+        skip.dirty = take(a, sizes.mask, sizeof(uint64_t));
+    } else {
+        total->taps = larger(total->taps, sizes.taps);
+    }
+    skip.fired = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
+    if (node->gate_flags & FG_GATE_HALF) {
+        skip.half = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
+    }
+    if (node->gate_flags & FG_GATE_RESIDUAL) skip.aux = take(a, fg_node_sizes(graph, node).aux, 1);
+    total->residual = larger(total->residual, sizes.residual);
+    if (made) *made = skip;
+    return made;
+}
+
 static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
 {
+    fg_skip_sizes skips = {.pixels = 0};
     layout->values = take(a, graph->value_count, sizeof *layout->values);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
@@ -101,15 +124,18 @@ static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
         fg_op_sizes sizes = fg_node_sizes(graph, node);
         fg_node_state state = {.residue = NULL};
         state.aux = sizes.aux ? take(a, sizes.aux, 1) : NULL;
-        if (node->gate != FG_GATE_NONE)
+        if (fg_gate_skips(node->gate)) state.skip = lay_out_skip(a, graph, node, &skips);
+        if (node->gate == FG_GATE_HOLD)
             state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
         if (layout->nodes) layout->nodes[i] = state;
     }
+    layout->residual = take(a, skips.residual, sizeof(float));
+    layout->taps = take(a, skips.taps, sizeof(float));
 }
 
 static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, uint32_t threads)
 {
-    uint64_t words = 1, pixels = 1, footprint = 1, tile = 1, thread = 1;
+    uint64_t words = 1, pixels = 1, footprint = 1, tile = 1, thread = 1, skip_words = 0;
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         const fg_value_record *out = &graph->values[node->output];
@@ -121,12 +147,18 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
         footprint = larger(footprint, sizes.footprint);
         tile = larger(tile, numbers * sizeof(float));
         thread = larger(thread, sizes.thread);
+        if (!fg_gate_skips(node->gate)) continue;
+        fg_skip_sizes skip = fg_skip_measure(graph, node);
+        skip_words = larger(skip_words, skip.mask);
+        pixels = larger(pixels, skip.pixels);
+        thread = larger(thread, skip.thread);
     }
     layout->candidates = take(a, words, sizeof(uint64_t));
     layout->footprint = take(a, footprint, 1);
     layout->pixels = take(a, pixels, sizeof(uint32_t));
     layout->chunks = take(a, pixels + 1, sizeof(uint32_t));
     layout->flags = take(a, pixels, 1);
+    layout->moved = take(a, skip_words, sizeof(uint64_t));
     for (uint32_t i = 0; i < graph->input_count; i++) { /* a row of a uint8 frame, converted */
         const fg_value_record *value = &graph->values[graph->inputs[i].value];
         tile = larger(tile, (uint64_t)value->cols * value->channels * sizeof(float));
@@ -216,6 +248,7 @@ static void init_nodes(fg_stream *stream)
         fg_op_context context = fg_node_context(stream, i, 0);
         const fg_op_entry *op = fg_op_entry_of(node->op);
         if (op->init) op->init(&context);
+        if (stream->nodes[i].skip) fg_skip_init(stream, i);
         stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);
         stream->macs_dense += fg_graph_node_macs(&stream->graph, node);
         if (node->op != FG_OP_VIEW) stream->pixels_dense += (uint64_t)context.output->rows * context.output->cols;

@@ -6,10 +6,12 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "prepare.h"
+#include "skip.h"
 
 typedef struct fg_node_state {
     uint64_t *residue; /* pixels recomputed but held back since the last refresh; NULL where nothing can be held back */
     void *aux;
+    fg_skip *skip; /* NULL without a skip gate */
     uint32_t residue_any;
     uint32_t stale;                   /* changed since std was measured */
     float std;                        /* measured; 0: not yet */
@@ -28,6 +30,7 @@ struct fg_stream {
     fg_node_state *nodes;
     fg_prepare **prepares; /* per input, NULL where the frame is the input itself */
     uint8_t **output_data; /* per output that is not f32: the converted numbers; else NULL */
+    float *residual, *taps; /* of the skip-gated node at work: 0 everywhere between two nodes */
     uint64_t frames, refreshes, macs_dense, pixels_dense;
     uint64_t nanoseconds;   /* of the last push */
     uint32_t started;       /* a first push has filled every value */
@@ -39,6 +42,7 @@ struct fg_stream {
     uint32_t *pixels;                /* the work list */
     uint32_t *chunks;                /* where each work item starts in pixels, and the end */
     uint8_t *flags;                  /* per listed pixel: fg_pixel_flag */
+    uint64_t *moved;                 /* a mask for skip gates */
     uint8_t *thread_scratch;         /* threads x thread_bytes */
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };
@@ -62,6 +66,11 @@ static inline uint32_t fg_chunk_pixels(uint64_t out_stride, uint32_t block)
 fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node);
 fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
 
+/* node.c: writes the set pixels to stream->pixels in row order, cut into chunks; returns how many. */
+uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t chunk,
+                        uint32_t *chunk_count);
+/* Runs the task on every chunk, by the stream's threads. */
+void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks);
 /* node.c: one node of a push; full: every pixel, without comparing with what is held. */
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full);
 /* input.c: checks a frame without touching state; takes it over. */

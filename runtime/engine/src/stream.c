@@ -89,6 +89,7 @@ fg_status fg_stream_reset(fg_stream *stream)
         state->std = 0.0f;
         state->stale = 0;
         state->macs = state->computed = state->changed = state->macs_total = 0;
+        if (state->skip) state->skip->macs_gate = state->skip->macs_official = 0;
     }
     stream->started = 0;
     stream->since_refresh = 0;
@@ -105,6 +106,8 @@ static void add_node_stats(const fg_stream *stream, uint32_t node, fg_stats *sta
     stats->macs_total += state->macs_total;
     stats->computed += state->computed;
     stats->changed += state->changed;
+    if (state->skip) stats->macs_gate += state->skip->macs_gate;
+    if (state->skip) stats->macs_official += state->skip->macs_official;
     if (record->op != FG_OP_VIEW) stats->pixels += (uint64_t)out->rows * out->cols;
 }
 
@@ -136,6 +139,24 @@ static fg_status copy_mask(const fg_stream *stream, uint32_t value, uint8_t *mas
         fg_mask_to_bytes(state->mask, state->rows, state->cols, mask);
     } else {
         memset(mask, stream->frames == 1, pixels); /* a constant changes with the first push only */
+    }
+    return FG_OK;
+}
+
+fg_status fg_stream_gate_map(const fg_stream *stream, uint32_t node, uint8_t *gates, size_t gate_bytes)
+{
+    if (!stream || node >= stream->graph.node_count || !stream->nodes[node].skip) return FG_ERR_ARGUMENT;
+    const fg_skip *skip = stream->nodes[node].skip;
+    const fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
+    size_t pixels = (size_t)out->rows * out->cols;
+    if (!gates || gate_bytes < pixels) return FG_ERR_ARGUMENT;
+    if (!stream->started) return FG_ERR_STATE;
+    for (uint32_t row = 0; row < out->rows; row++) {
+        size_t at = (size_t)row * out->words;
+        for (uint32_t col = 0; col < out->cols; col++) {
+            uint32_t half = skip->halves && fg_mask_test(skip->half + at, col);
+            *gates++ = (uint8_t)(fg_mask_test(skip->fired + at, col) * 2u - half);
+        }
     }
     return FG_OK;
 }
