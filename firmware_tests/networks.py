@@ -73,17 +73,17 @@ class Maker:
 
 
 def tiny() -> g.Graph:
-    """40 x 40 grey pixels; two detection maps, a class and its scores. Fits a machine with 128 KB of RAM."""
-    m = Maker(40, 40, 1)
+    """32 x 32 grey pixels; two detection maps, a class and its scores. Fits a machine with 128 KB of RAM."""
+    m = Maker(32, 32, 1)
     x = m.conv("image", 8, kernel=3, stride=2)
     x = m.conv(m.conv(x, 8, kernel=3, stride=2, depthwise=True), 20)
     y = m.conv(x, 20, kernel=3, depthwise=True)
     x = m.conv(y, 20, act=LINEAR, add=x)
-    small = m.node(g.Pool(g.PoolKind.MAX, 2, 2, 2, 2), x, extents=(5, 5, 20))
+    small = m.node(g.Pool(g.PoolKind.MAX, 2, 2, 2, 2), x, extents=(4, 4, 20))
     small = m.conv(small, 28, act=g.ActivationSpec(g.Activation.RELU))
     small = m.conv(small, 28, kernel=3, act=g.ActivationSpec(g.Activation.SILU, (1.0,)))
-    twice = m.constant(np.repeat(np.arange(5), 2).astype(np.int32))
-    up = m.node(g.Gather(), m.conv(small, 8), twice, twice, None, extents=(10, 10, 8))
+    twice = m.constant(np.repeat(np.arange(4), 2).astype(np.int32))
+    up = m.node(g.Gather(), m.conv(small, 8), twice, twice, None, extents=(8, 8, 8))
     large = m.node(g.Concat(2), up, m.conv(x, 8))
     m.output(m.conv(large, 5, act=g.ActivationSpec(g.Activation.SIGMOID), alpha=0))
     m.output(m.conv(small, 5, act=g.ActivationSpec(g.Activation.SIGMOID), alpha=0))

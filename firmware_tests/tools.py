@@ -49,6 +49,10 @@ TARGETS = {
     "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu.2.31", emulator="qemu-aarch64"),
     "armv7": Target("armv7l", "arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf.2.31", emulator="qemu-arm"),
 }
+TARGETS |= {
+    "bare32": Target("cortex", "arm-none-eabi-gcc", system="Generic"),
+    "bare64": Target("aarch64", "aarch64-linux-gnu-gcc", flags="-U__linux__", system="Generic"),
+}
 CROSS = ["aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc"]
 COMPILERS = {*CROSS, "arm-none-eabi-gcc"}
 

@@ -3,37 +3,11 @@
 
 #include <string.h>
 
+#include "text.h"
+
 enum { FRAMES = 14, REFRESH = 5, MAX_INPUTS = 16 };
 
 /* --- the line --- */
-typedef struct text {
-    char *at, *end;
-} text;
-
-static void put(text *out, const char *words)
-{
-    while (*words && out->at + 1 < out->end) *out->at++ = *words++;
-    *out->at = '\0';
-}
-
-static void put_number(text *out, uint64_t number, uint32_t base)
-{
-    char digits[24];
-    char *first = digits + sizeof digits - 1;
-    *first = '\0';
-    do *--first = "0123456789abcdef"[number % base];
-    while ((number /= base) > 0);
-    put(out, first);
-}
-
-static void put_field(text *out, const char *name, uint64_t number)
-{
-    put(out, ", \"");
-    put(out, name);
-    put(out, "\": ");
-    put_number(out, number, 10);
-}
-
 static void put_sum(text *out, const char *name, uint64_t sum)
 {
     put(out, ", \"");

@@ -2,6 +2,7 @@
  * frame is one whose every pixel is a candidate. */
 #include <string.h>
 
+#include "kernels/square_root.h"
 #include "state.h"
 
 /* What the threads of one node share. */
@@ -186,7 +187,7 @@ static float measure(const fg_kernels *kernels, const fg_value_state *value)
         squares += sums[1];
     }
     double mean = sum / count, variance = squares / count - mean * mean;
-    return variance > 0.0 ? (float)__builtin_sqrt(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
+    return variance > 0.0 ? (float)fg_square_root(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
 }
 
 /* Thresholds follow the node's standard deviation as of the first push and of each refresh. */

@@ -23,6 +23,7 @@ typedef struct conv_state {
     uint32_t panels; /* per group */
     uint32_t taps;   /* kernel_h * kernel_w */
     uint32_t depthwise;
+    uint32_t pixels; /* of the output */
     uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
     uint32_t fused;                                      /* the kernels apply the activation */
     fg_finish finish;
@@ -35,8 +36,9 @@ typedef struct conv_state {
 static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
 {
     const uint32_t *inputs = graph->index + node->first_input;
-    uint32_t in = graph->values[inputs[CONV_X]].channels, out = graph->values[node->output].channels;
-    conv_state s = {.a = node->attributes.conv};
+    const fg_value_record *output = &graph->values[node->output];
+    uint32_t in = graph->values[inputs[CONV_X]].channels, out = output->channels;
+    conv_state s = {.a = node->attributes.conv, .pixels = output->rows * output->cols};
     s.groups = (uint32_t)s.a.groups;
     s.group_in = in / s.groups;
     s.group_out = out / s.groups;
@@ -68,7 +70,8 @@ static uint64_t lay_out_state(conv_state *s, uint8_t *base)
 static size_t packed_rows(const conv_state *s)
 {
     size_t fit = PACKED_NUMBERS / ((size_t)s->taps * s->group_in * s->groups);
-    return fit < 1 ? 1 : fit < FG_CHUNK_PIXELS ? fit : FG_CHUNK_PIXELS;
+    size_t most = s->pixels < FG_CHUNK_PIXELS ? s->pixels : FG_CHUNK_PIXELS; /* a small map asks for little memory */
+    return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
 /* Scratch of one compute call. */
