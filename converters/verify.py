@@ -158,7 +158,9 @@ def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: 
     _require(not (gumbel and (gate.floor or gate.half)), where, "floors or halves")
     _require(official or not gate.half, where, "halves, but does not update by residuals to the last frame")
     _require(bias is None or (official and bias.elements == out.channels), where, "has a residual bias out of place")
-    _require(not residual or node.activation.kind == Activation.IDENTITY, where, "and an activation, but residuals")
+    _require(
+        not residual or node.activation.kind == Activation.IDENTITY, where, "adds residuals, but has an activation"
+    )
 
 
 def _shape(value: Value) -> tuple[int, ...]:

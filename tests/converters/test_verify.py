@@ -10,7 +10,22 @@ import pytest
 
 from converters.verify import verify
 from runtime.reference.errors import FormatError
-from runtime.reference.graph import Activation, ActivationSpec, Binary, Concat, Graph, Pool, Residual, View
+from runtime.reference.graph import (
+    Activation,
+    ActivationSpec,
+    Binary,
+    Concat,
+    Graph,
+    Pool,
+    Residual,
+    SkipGate,
+    SkipKind,
+    SkipReference,
+    SkipUpdate,
+    Value,
+    ValueKind,
+    View,
+)
 
 
 def graph_of(network) -> Graph:
@@ -95,3 +110,45 @@ def test_data_and_dtypes(network) -> None:
     bias.data = np.zeros((1, 4, 1), np.float32)
     with pytest.raises(FormatError, match=r"has data \(1, 4, 1\) for extents \(1, 1, 4\)"):
         verify(graph)
+
+
+GUMBEL = SkipGate(SkipKind.GUMBEL, bias=-1.0)
+NORM = SkipGate(SkipKind.NORM_INPUT, eps=1.0, scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("gate", "inputs", "message"),
+    [
+        (GUMBEL, [], "lacks gate weights"),
+        (GUMBEL, [None, None, "four"], r"weights are not a constant of \(1, 1, 3, 9\)"),
+        (NORM, [None, None, "taps"], "has gate weights"),
+        (NORM, [None, None, None, "taps"], "has a residual bias out of place"),
+        (dataclasses.replace(NORM, reference=SkipReference.FIRED), [None] * 3 + ["four"], "residual bias out of place"),
+        (dataclasses.replace(NORM, scale=0.0), [], r"has numbers \(1.0, 0.0, 0.0\)"),
+        (dataclasses.replace(NORM, eps=float("nan")), [], "has numbers"),
+        (dataclasses.replace(NORM, bias=1.0), [], "of another kind"),
+        (dataclasses.replace(NORM, block=3), [], "has gate"),
+        (dataclasses.replace(NORM, half=True, update=SkipUpdate.RECOMPUTE), [], "halves, but"),
+        (dataclasses.replace(NORM, reset=-1), [], "has reset -1"),
+        (dataclasses.replace(GUMBEL, floor=True), [None, None, "taps"], "floors or halves"),
+    ],
+)
+def test_a_broken_skip_gate_is_found(network, gate: SkipGate, inputs: list[str | None], message: str) -> None:
+    graph = graph_of(network)
+    for name, size in (("taps", 27), ("four", 4)):
+        data = np.ones((1, 1, 3, 9) if size == 27 else (1, 1, size), np.float32)
+        graph.values[name] = Value(name, ValueKind.CONSTANT, 1, 1, size, data=data)
+    node = graph.nodes[0]
+    node.inputs = [*node.inputs, *[None] * 4][:2] + [*inputs, *[None] * 4][:4]
+    node.gate = gate
+    with pytest.raises(FormatError, match=message):
+        verify(graph, "test")
+
+
+def test_residuals_and_an_activation_do_not_go_together(network) -> None:
+    graph = graph_of(network)
+    graph.nodes[0].gate = NORM
+    verify(graph, "test")
+    graph.nodes[0].activation = ActivationSpec(Activation.RELU)
+    with pytest.raises(FormatError, match="norm_input gate: adds residuals, but has an activation"):
+        verify(graph, "test")

@@ -137,11 +137,11 @@ typedef enum fg_gate {
     FG_GATE_COUNT
 } fg_gate;
 typedef enum fg_gate_flag { /* of skip gates */
-    FG_GATE_RESIDUAL = 1,
-    FG_GATE_FIRED = 2,
-    FG_GATE_FLOOR = 4,
-    FG_GATE_HALF = 8,
-    FG_GATE_FLAGS = 15
+                            FG_GATE_RESIDUAL = 1,
+                            FG_GATE_FIRED = 2,
+                            FG_GATE_FLOOR = 4,
+                            FG_GATE_HALF = 8,
+                            FG_GATE_FLAGS = 15
 } fg_gate_flag;
 typedef enum fg_norm { FG_NORM_L1 = 0, FG_NORM_RMS, FG_NORM_MAX, FG_NORM_COUNT } fg_norm;
 typedef enum fg_residual { FG_RESIDUAL_NONE = 0, FG_RESIDUAL_BEFORE, FG_RESIDUAL_AFTER, FG_RESIDUAL_COUNT } fg_residual;

@@ -12,7 +12,7 @@ typedef struct fg_skip {
     float *taps;
     uint64_t *dirty;        /* closed loop: input pixels that differ from the reference in a bit; else NULL */
     uint64_t *fired, *half; /* outputs whose gate was not 0, and those where it was 0.5 (NULL: none can) */
-    void *aux; /* the convolution's own state with the residual bias; NULL in recompute */
+    void *aux;              /* the convolution's own state with the residual bias; NULL in recompute */
     uint32_t dirty_any;
     uint32_t halves;                   /* some gates were 0.5 in the last push; else half means nothing */
     uint64_t macs_gate, macs_official; /* of the last push */

@@ -28,8 +28,8 @@ struct fg_stream {
     fg_kernels kernels;
     fg_value_state *values;
     fg_node_state *nodes;
-    fg_prepare **prepares; /* per input, NULL where the frame is the input itself */
-    uint8_t **output_data; /* per output that is not f32: the converted numbers; else NULL */
+    fg_prepare **prepares;  /* per input, NULL where the frame is the input itself */
+    uint8_t **output_data;  /* per output that is not f32: the converted numbers; else NULL */
     float *residual, *taps; /* of the skip-gated node at work: 0 everywhere between two nodes */
     uint64_t frames, refreshes, macs_dense, pixels_dense;
     uint64_t nanoseconds;   /* of the last push */

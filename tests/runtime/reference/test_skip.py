@@ -151,6 +151,14 @@ def test_starts_anew_before_every_reset(backend: str) -> None:
     assert stream.push(frame((0, 0, 8.0)))["z"][0, 0, 0] == 16
 
 
+def test_only_skip_gates_have_a_map(backend: str) -> None:
+    stream = stream_of(conv_graph(g.SkipGate(NORM, eps=1, scale=1), ONE, (4, 6)), backend)
+    with pytest.raises(runtime.StateError, match=r"pushed|now"):
+        stream.gate_map("conv")
+    with pytest.raises(runtime.ArgumentError, match="no node with a skip gate is named 'x'"):
+        stream.gate_map("x")
+
+
 def noisy_clip(rng: np.random.Generator, size: tuple[int, int], channels: int, frames: int) -> list[Floats]:
     """A slow ramp, noise and a moving block."""
     base = rng.normal(0, 1, (*size, channels))

@@ -28,8 +28,8 @@ typedef struct fg_op_context {
     fg_value_state *values;
     fg_value_state *output;
     const fg_kernels *kernels;
-    void *aux;          /* the node's own state */
-    uint32_t full;      /* every pixel is computed in this push, whatever the inputs' masks say */
+    void *aux;     /* the node's own state */
+    uint32_t full; /* every pixel is computed in this push, whatever the inputs' masks say */
 } fg_op_context;
 
 /* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also
