@@ -53,12 +53,12 @@ def marked(torch: Any, root: Any, description: Description | None) -> Iterator[t
         ArgumentError: the description does not fit. UnsupportedError: a module cannot be expressed; both name it.
     """
     markers: dict[int, Any] = {}
-    for path, module in root.named_modules():
-        found = _found(torch, path or type(module).__name__, module, description)
+    for path, module in _convolutions(torch, root).items():
+        found = _found(path, module, description)
         if found is not None:
             markers[id(module)] = _marker_class(torch)(found)
     if description is not None:
-        description.require_used([p for p, m in root.named_modules() if isinstance(m, torch.nn.Conv2d)])
+        description.require_used(list(_convolutions(torch, root)))
     swapped = [
         (parent, name, child)
         for parent in root.modules()
@@ -74,12 +74,24 @@ def marked(torch: Any, root: Any, description: Description | None) -> Iterator[t
             parent._modules[name] = child
 
 
-def _found(torch: Any, path: str, module: Any, description: Description | None) -> Found | None:
-    """The module as a Skip-Convolution; None: it is none, or a plain convolution that stays one."""
-    if getattr(module, "original_name", None) == NAME:
-        raise UnsupportedError(f"{path} is a scripted {NAME}, whose gate cannot be read: give the module itself")
-    if not isinstance(module, torch.nn.Conv2d):
-        return None
+def _convolutions(torch: Any, root: Any) -> dict[str, Any]:
+    """The network's convolutions by path, without those that gates consist of.
+
+    Raises:
+        UnsupportedError: one is a Skip-Convolution in TorchScript.
+    """
+    found: dict[str, Any] = {}
+    for path, module in root.named_modules():
+        path = path or type(module).__name__
+        if getattr(module, "original_name", None) == NAME:
+            raise UnsupportedError(f"{path} is a scripted {NAME}, whose gate cannot be read: give the module itself")
+        if isinstance(module, torch.nn.Conv2d) and not any(path.startswith(f"{outer}.") for outer in found):
+            found[path] = module
+    return found
+
+
+def _found(path: str, module: Any, description: Description | None) -> Found | None:
+    """The convolution as a Skip-Convolution; None: it is none, and stays one."""
     described = description.find([path]) if description is not None else None
     skips = is_skip_conv(module)
     if not skips and described is None:
@@ -226,7 +238,7 @@ def _marker_class(torch: Any) -> Any:
             return result
 
     class Marker(torch.nn.Module):  # type: ignore[misc]
-        """A plain convolution that knows the gate; ``exporter``: None runs it, "script" and "dynamo" export a node."""
+        """A plain convolution that knows the gate; ``exporter``: "" runs it, "script" and "dynamo" export a node."""
 
         def __init__(self, found: Found) -> None:
             super().__init__()
@@ -239,7 +251,8 @@ def _marker_class(torch: Any) -> Any:
                 self.register_buffer(name, None if tensor is None else tensor.detach())
             for name in ("gate_weight", "gate_bias"):
                 array = getattr(found, name)
-                self.register_buffer(name, None if array is None else torch.from_numpy(array))
+                tensor = None if array is None else torch.from_numpy(array).to(found.conv.weight.device)
+                self.register_buffer(name, tensor)
 
         def plain(self, x: Any) -> Any:
             return torch.nn.Conv2d._conv_forward(self.found.conv, x, self.weight, self.bias)

@@ -108,6 +108,8 @@ def test_a_description_sets_over_the_modules():
     assert sorted(found) == ["0.c1", "0.c2", "1.c1", "1.c2"]
     assert {gate.reset for gate in found.values()} == {4}
     assert (found["0.c1"].eps, found["0.c2"].eps) == (1.0, 0.25)
+    gumbel = random_network("gumbel")
+    assert len(gates(import_torch(gumbel, SHAPE, gates=importer.Description.read({"gates": [{"match": "*"}]})))) == 6
     with pytest.raises(ArgumentError, match=r"matches nothing with \['2.c1'\]; there are: 0.c1, 0.c2, 0.sc, 1.c1"):
         import_torch(network, SHAPE, gates=importer.Description.read({"gates": [{"match": "2.c1", "eps": 0}]}))
 
@@ -183,6 +185,12 @@ class Repeated(torch.nn.Module):
         return self.layer(self.layer(x))
 
 
+class Scripted(torch.nn.Module):
+    """As far as a converter can see of one in TorchScript."""
+
+    original_name = "SkipConv2d"
+
+
 def layer(change=None, gate=official.GateType.NORM, **options):
     made = official.SkipConv2d(3, 4, options.pop("kernel_size", 3), gate_type=gate, **options)
     if change is not None:
@@ -206,6 +214,7 @@ GUMBEL = official.GateType.GUMBEL
         (lambda: layer(lambda m: setattr(m.gate, "stride", 2)), r"1: its gate has stride \(2, 2\)"),
         (lambda: layer(lambda m: setattr(m.gate, "type", "both")), "1: its norm gate is of type both"),
         (lambda: layer(lambda m: setattr(m, "gate_type", "magic")), "1: its gate is a magic"),
+        (Scripted, "Scripted is a scripted SkipConv2d, whose gate cannot be read"),
         (Repeated, "layer is called 2 times per frame"),
     ],
 )
