@@ -1,4 +1,4 @@
-"""The command line: ``framegate convert | info | run | bench | profile``, also ``python -m runtime``."""
+"""The command line: ``framegate convert | info | run | bench | profile | tune``, also ``python -m runtime``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import __version__, rivals
 from .bench import ROWS, bench
 from .errors import Error
 from .info import info
 from .profile import profile
+from .reference.graph import Graph
 from .run import run
+from .tune import tune
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +46,28 @@ def parser() -> argparse.ArgumentParser:
     _stream_arguments(one)
     one.add_argument("--gating", choices=("on", "off"), default="on", help="off: compute every frame dense")
     _output_arguments(one)
+
+    one = verbs.add_parser("tune", help="fit a network's gates to your own footage, without labels")
+    one.set_defaults(function=_tune)
+    _tune_arguments(one)
     return top
+
+
+def _tune_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("model", metavar="MODEL", help="a .fgm file with hold gates")
+    one.add_argument("--video", required=True, metavar="SOURCE", help="footage: a video file or a folder of images")
+    one.add_argument("-o", "--output", required=True, metavar="FILE", help="the tuned .fgm file to write")
+    one.add_argument("--frames", type=_positive, metavar="N", help="of the footage; half tunes, half is held out")
+    one.add_argument("--target", type=float, default=0.99, metavar="X", help="agreement to aim at (default: 0.99)")
+    one.add_argument("--passes", type=_positive, default=2, metavar="N", help="over all thresholds (default: 2)")
+    one.add_argument("--weights", type=int, default=0, metavar="STEPS", help="then fine-tune weights, too (torch)")
+    _agreement_arguments(one)
+    _output_arguments(one)
+
+
+def _agreement_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--agreement", default="values", metavar="NAME", help="values, classes or FILE.py:FUNCTION")
+    one.add_argument("--refresh", type=int, default=16, metavar="N", help="undo what gates held back every N frames")
 
 
 def _bench_arguments(one: argparse.ArgumentParser) -> None:
@@ -67,6 +91,17 @@ def _output_arguments(one: argparse.ArgumentParser) -> None:
 def _profile(options: argparse.Namespace) -> int:
     """The verb, with the writer that only the converters have."""
     return profile(options, importlib.import_module("converters.writer").to_bytes)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    """The verb, with the writer and the training that only the converters have."""
+
+    def distill(graph: Graph, frames: Sequence[Any], steps: int, progress: Callable[[str], None]) -> Graph:
+        tuning = importlib.import_module("converters.tuning")
+        tuned: Graph = tuning.distill(graph, frames, tuning.Settings(steps=steps), progress)
+        return tuned
+
+    return tune(options, importlib.import_module("converters.writer").to_bytes, distill)
 
 
 def _stream_arguments(one: argparse.ArgumentParser, *, threads: bool = True) -> None:

@@ -98,9 +98,10 @@ def test_converters_floor(path):
         top = module.partition(".")[0]
         assert top != "runtime" or module.startswith("runtime.reference"), module
         assert not top.startswith("onnx") or "importers" in path.parts, module
-        training = "skipconv" in path.parts  # PyTorch modules, an extra that nothing else imports
+        training = {"skipconv", "tuning"} & set(path.parts)  # PyTorch, an extra that nothing else imports
         assert top != "torch" or inside or training, "torch only inside a function"
-        assert training or inside or not module.startswith("converters.skipconv"), "it needs torch"
+        extra = module.startswith(("converters.skipconv", "converters.tuning"))
+        assert training or inside or not extra, "it needs torch"
 
 
 @pytest.mark.parametrize("package", ["runtime", "converters"])
