@@ -1,4 +1,4 @@
-"""The command line: ``framegate convert | info | run | bench | profile | tune``, also ``python -m runtime``."""
+"""The command line: ``framegate VERB``, also ``python -m runtime``; ``parser`` lists the verbs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from . import __version__, rivals
 from .bench import ROWS, bench
+from .compare import Tools, compare
 from .errors import Error
 from .info import info
 from .profile import profile
@@ -50,6 +51,15 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("tune", help="fit a network's gates to your own footage, without labels")
     one.set_defaults(function=_tune)
     _tune_arguments(one)
+
+    one = verbs.add_parser("compare", help="run a clip under several gates: work, agreement, drift")
+    one.set_defaults(function=_compare)
+    one.add_argument("model", metavar="MODEL", help="a .fgm file with gates")
+    one.add_argument("--video", required=True, metavar="SOURCE", help="a video file or a folder of images")
+    one.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
+    one.add_argument("--threads", type=_positive, default=1, metavar="N")
+    _agreement_arguments(one)
+    _output_arguments(one)
     return top
 
 
@@ -102,6 +112,15 @@ def _tune(options: argparse.Namespace) -> int:
         return tuned
 
     return tune(options, importlib.import_module("converters.writer").to_bytes, distill)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """The verb, with what only the converters have."""
+    variants, skip_gates, writer = (
+        importlib.import_module(f"converters.{name}") for name in ("variants", "skip_gates", "writer")
+    )
+    tools = Tools(writer.to_bytes, skip_gates.close_loops, variants.hold_gated, variants.norm_gated)
+    return compare(options, tools)
 
 
 def _stream_arguments(one: argparse.ArgumentParser, *, threads: bool = True) -> None:
