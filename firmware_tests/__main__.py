@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from .tools import CROSS, FOLDER, ROOT, installed, missing
 
 USER_MODE = ["qemu-aarch64", "qemu-arm", *CROSS]
+BOOT = ["qemu-system-aarch64", "aarch64-linux-gnu-gcc"]
 BARE = ["qemu-system-arm", "qemu-system-aarch64", "arm-none-eabi-gcc", "aarch64-linux-gnu-gcc"]
 
 
@@ -33,6 +34,7 @@ class Part:
 PARTS = {
     "linux": Part("kernels, dispatch and golden outputs on AArch64 and Armv7 Linux", USER_MODE),
     "bare_metal": Part("Cortex-M4F, M7, A7 and AArch64 without operating system, heap or C library", BARE),
+    "boot": Part("Debian's kernel on AArch64 with 64 MB of memory", BOOT),
 }
 
 
