@@ -304,7 +304,7 @@ def notes_on(markers: list[Any]) -> list[str]:
     if followers:
         notes.append(
             f"{', '.join(followers)}: these share the gate of a layer before them; they run without gate, wherever "
-            "their input changed, which is where that layer fired, and next to it"
+            "their input changed: where that layer fired, and in a margin around it"
         )
     for marker in markers:
         path, calls = marker.found.path, len(marker.seen) // 2

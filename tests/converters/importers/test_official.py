@@ -122,3 +122,57 @@ def test_closed_loop_follows_what_the_trained_mode_loses(tmp_path):
             a, b = (np.array(stream.push(frame)["output"]) for stream in (gated, dense))
         errors[mode] = float(np.linalg.norm(a - b) / np.linalg.norm(b))
     assert errors["closed_loop"] < 0.2 * errors["trained"], errors
+
+
+@pytest.mark.parametrize("gate", ["norm_input", "norm_output", "gumbel"])
+@pytest.mark.parametrize("update", ["residual", "recompute"])
+@pytest.mark.parametrize("reference", ["last", "fired"])
+def test_our_modules_frame_by_frame(gate, update, reference, tmp_path):
+    skipconv = pytest.importorskip("converters.skipconv")
+    torch.manual_seed(2)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3, 1, 1)
+    )
+    official.randomize(network)
+    eps = {"norm_input": 0.5, "norm_output": 20.0}.get(gate, 0.0)
+    names = skipconv.skipify(network, gate=gate, eps=eps, structure=4, update=update, reference=reference)
+    for name in names if gate == "gumbel" else []:
+        torch.nn.init.constant_(network.get_submodule(name).gate.gate_network[0].bias, -0.05)
+    converters.convert(network, tmp_path / "net.fgm", input_shape=(1, 3, 30, 42))
+    stream = runtime.Stream(tmp_path / "net.fgm", refresh=0)
+    network.eval()
+    for t, frame in enumerate(official.moving_square(10, 30, 42)):
+        with torch.no_grad():
+            expected = network(torch.from_numpy(frame)[None]).numpy()
+        result = stream.push(np.ascontiguousarray(frame.transpose(1, 2, 0)))["output"]
+        assert np.linalg.norm(result - expected) <= 1e-5 * np.linalg.norm(expected), t
+        if t:
+            layer = network.get_submodule(names[0])
+            assert 0 < float(layer.firing) < 0.6
+            if reference == "last":
+                stats = stream.stats(names[0])
+                assert stats.macs == round(float(layer.firing) * stats.macs_dense)
+
+
+def test_layers_that_share_a_gate_come_nearer_to_dense(tmp_path):
+    skipconv = pytest.importorskip("converters.skipconv")
+    torch.manual_seed(2)
+    expand, depthwise = torch.nn.Conv2d(3, 12, 1), torch.nn.Conv2d(12, 12, 3, 1, 1, groups=12)
+    for project in (torch.nn.Identity(), torch.nn.Conv2d(12, 4, 1)):
+        network = torch.nn.Sequential(expand, torch.nn.ReLU(), depthwise, torch.nn.ReLU(), project)
+        names = skipconv.skipify(
+            network, gate="norm_input", eps=0.5, reference="fired", select=lambda *_: True, share=lambda *_: "block"
+        )
+        converters.convert(network, tmp_path / "net.fgm", input_shape=(1, 3, 30, 42))
+        stream, dense = (runtime.Stream(tmp_path / "net.fgm", gating=gating, refresh=0) for gating in (True, False))
+        network.eval()
+        for frame in official.moving_square(6, 30, 42):
+            with torch.no_grad():
+                module = network(torch.from_numpy(frame)[None]).numpy()
+            image = np.ascontiguousarray(frame.transpose(1, 2, 0))
+            found, exact = (np.array(each.push(image)["output"]) for each in (stream, dense))
+        assert 0 < float(network.get_submodule(names[0]).firing) < 0.5
+        own, theirs = (float(np.linalg.norm(result - exact)) for result in (found, module))
+        assert own <= theirs + 1e-5 * float(np.linalg.norm(exact))
+        if isinstance(project, torch.nn.Identity):  # the followers' masks reach all that the leader changes
+            assert np.linalg.norm(found - module) <= 1e-5 * np.linalg.norm(module)
