@@ -8,7 +8,18 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from converters.skipconv import GumbelGate, NormGate, SkipConv2d, as_clips, by_parent, skip_layers, skipify  # noqa: E402
+import converters  # noqa: E402
+import runtime  # noqa: E402
+from converters.skipconv import (  # noqa: E402
+    GumbelGate,
+    NormGate,
+    SkipConv2d,
+    as_clips,
+    by_parent,
+    skip_layers,
+    skipify,
+    statistics,
+)
 
 
 class Block(nn.Module):
@@ -86,3 +97,46 @@ def test_gates_are_shared_by_block():
 def test_a_bare_convolution_has_no_parent():
     with pytest.raises(ValueError, match=r"nn\.Sequential"):
         skipify(nn.Conv2d(1, 1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:the compiled engine is missing", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("update", ["residual", "recompute"])
+@pytest.mark.parametrize("reference", ["last", "fired"])
+@pytest.mark.parametrize("gate", ["gumbel", "norm_input", "norm_output"])
+def test_converted_it_gives_the_same_stream(gate, update, reference, tmp_path):
+    """Outputs of the engine, frame by frame, and the positions it updates."""
+    pytest.importorskip("onnx")
+    torch.manual_seed(6)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 6, 3, 1, 1), nn.ReLU(), nn.Conv2d(6, 2, 1)
+    )
+    nn.init.uniform_(net[1].weight, 0.5, 2)
+    nn.init.uniform_(net[1].running_var, 0.5, 2)
+    nn.init.normal_(net[1].running_mean)
+    eps = {"norm_input": 1.7, "norm_output": 40.0, "gumbel": 0.0}[gate]
+    skipify(net.eval(), gate=gate, eps=eps, structure=2, update=update, reference=reference)
+    for layer in skip_layers(net).values():
+        if gate == "gumbel":
+            nn.init.uniform_(layer.gate.gate_network[0].weight, 0, 0.2)
+            nn.init.constant_(layer.gate.gate_network[0].bias, -0.3)
+    converters.convert(net, tmp_path / "net.fgm", input_shape=(1, 3, 17, 22))
+    stream = runtime.Stream(tmp_path / "net.fgm", refresh=0)
+    rng = np.random.default_rng(3)
+    scene = rng.normal(size=(17, 22, 3)).astype(np.float32)
+    executed = 0
+    for t in range(6):
+        frame = scene + rng.normal(0, 0.01, scene.shape).astype(np.float32)
+        frame[4:8, 2 * t : 2 * t + 4] += 2
+        with torch.no_grad():
+            expected = net(torch.from_numpy(frame.transpose(2, 0, 1)[None]))
+        result = stream.push(frame)
+        executed += result.macs if t else 0
+        np.testing.assert_allclose(result["output"], expected.numpy(), atol=1e-5)
+    firing = [each.firing for each in statistics(net)]
+    assert all(0 < share < 1 for share in firing)
+    gated = [node for node in stream.model.nodes if node.gated]
+    head = sum(node.macs for node in stream.model.nodes if not node.gated)
+    counted = sum(share * node.macs for share, node in zip(firing, gated, strict=True))
+    if reference == "last":
+        assert executed / 5 >= counted * 0.999
+    assert executed / 5 <= (counted + head) * 1.001  # closed loops leave out what moved to the same value
