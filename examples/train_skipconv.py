@@ -126,7 +126,7 @@ def train(recipe: Recipe, *, gated: bool) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class Score:
-    """On clips: mean intersection over union of the classes, all frames and the last quarter; dense / executed MACs."""
+    """On clips: mean intersection over union of the classes, all frames and the last quarter; dense / executed MACs, gates included."""
 
     overlap: float
     late_overlap: float
@@ -142,7 +142,7 @@ def score(path: Path, clips: shapes.Clips, **options: Any) -> Score:
         for t, frame in enumerate(clips.frames[clip]):
             result = stream.push(frame)
             found[clip, t] = next(iter(result.values()))[0].argmax(0)
-            executed += result.macs
+            executed += result.macs + stream.stats().macs_gate
             dense += result.macs_dense
     quarter = clips.labels.shape[1] // 4
     late = overlap(found[:, -quarter:], clips.labels[:, -quarter:])

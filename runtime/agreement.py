@@ -30,7 +30,7 @@ class Point:
 
     Attributes:
         scale: the stream's threshold_scale.
-        macs: executed share of the multiply-accumulates.
+        macs: executed multiply-accumulates, those of skip gates included, as a share of the dense ones.
         agreement: mean over frames, 0 to 1.
         error: relative L2 distance of all float outputs.
     """
@@ -120,7 +120,7 @@ def play(
         if index:
             distance.add(result.outputs, dict(expected))
             shares.append(agree(result.outputs, expected))
-            macs += result.macs
+            macs += result.macs + stream.stats().macs_gate
     whole = max(1, model.macs * (len(frames) - 1))
     point = Point(options.get("threshold_scale", 1.0), macs / whole, float(np.mean(shares)), distance.relative)
     return point, distance.per_frame

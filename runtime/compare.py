@@ -46,7 +46,7 @@ class Row:
 
     Attributes:
         name: of the gates.
-        macs: executed share of the multiply-accumulates.
+        macs: executed multiply-accumulates, those of skip gates included, as a share of the dense ones.
         milliseconds: median of a push.
         agreement: mean over frames, 0 to 1.
         error: relative L2 distance of the float outputs from the dense ones.
@@ -158,7 +158,7 @@ def measure(
         spent = time.perf_counter() - start
         if index:
             times.append(1e3 * spent)
-            macs += result.macs
+            macs += result.macs + stream.stats().macs_gate
             distance.add(result.outputs, dict(expected))
             shares.append(agree(result.outputs, expected))
     whole = max(1, model.macs * (len(frames) - 1))
