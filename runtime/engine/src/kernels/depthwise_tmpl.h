@@ -1,7 +1,12 @@
 /* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for, and
  * vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written, MAX_FIXED_TAPS:
- * so many weights of one vector fit into registers, MAX_FIXED_TAPS_WIDE: of two. */
+ * so many weights of one vector fit into registers, MAX_FIXED_TAPS_WIDE: of two. It may define OWN_CHANNELS(args, run,
+ * begin, end), which does channels from begin on in another way and tells where it stopped. */
 #include "finish_tmpl.h"
+
+#ifndef OWN_CHANNELS
+#define OWN_CHANNELS(args, run, begin, end) (begin)
+#endif
 
 #define UNROLL _Pragma("GCC unroll 32")
 
@@ -19,27 +24,35 @@ FG_INLINE void store_lanes(float *p, vec v, size_t part)
     }
 }
 
+/* One tap of pixels x vectors results; w: its weights, or NULL to read them. */
+FG_INLINE void add_tap(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t t, const float *from,
+                       size_t c, const size_t pixels, const size_t vectors, const vec *w, vec *sum, size_t part)
+{
+    const float *x = from + run->taps[t].x, *weights = args->weights + run->taps[t].weights + c;
+    UNROLL
+    for (size_t v = 0; v < vectors; v++) {
+        const vec weight = w ? w[v] : load_lanes(weights + v * VECTOR, part);
+        UNROLL
+        for (size_t p = 0; p < pixels; p++)
+            sum[p * vectors + v] =
+                vec_fma(load_lanes(x + p * args->step + v * VECTOR, part), weight, sum[p * vectors + v]);
+    }
+}
+
 /* pixels x vectors results from pixel i of a run, channel c. Constants at every call: pixels, vectors, and fixed, the
  * number of taps whose weights wait in w; 0: any number, read as they are needed. */
 FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t i, size_t c,
                      const size_t pixels, const size_t vectors, const size_t fixed, vec (*w)[2], size_t part)
 {
-    const size_t taps = fixed ? fixed : run->tap_count;
     const float *from = run->x + i * args->step + c;
     vec sum[PIXELS * 2];
     UNROLL
     for (size_t n = 0; n < pixels * vectors; n++) sum[n] = vec_zero();
-    UNROLL
-    for (size_t t = 0; t < taps; t++) {
-        const float *x = from + run->taps[t].x, *weights = args->weights + run->taps[t].weights + c;
+    if (fixed) {
         UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            const vec weight = fixed ? w[t][v] : load_lanes(weights + v * VECTOR, part);
-            UNROLL
-            for (size_t p = 0; p < pixels; p++)
-                sum[p * vectors + v] =
-                    vec_fma(load_lanes(x + p * args->step + v * VECTOR, part), weight, sum[p * vectors + v]);
-        }
+        for (size_t t = 0; t < fixed; t++) add_tap(args, run, t, from, c, pixels, vectors, w[t], sum, part);
+    } else {
+        for (size_t t = 0; t < run->tap_count; t++) add_tap(args, run, t, from, c, pixels, vectors, NULL, sum, part);
     }
     if (args->bias) {
         UNROLL
@@ -86,10 +99,12 @@ enum { FG_DEPTHWISE_BLOCK = 256, FG_DEPTHWISE_LONG = 8 };
 
 FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
 {
-    for (size_t begin = 0; begin < args->channels; begin += FG_DEPTHWISE_BLOCK) {
-        const size_t end = fg_at_most(begin + FG_DEPTHWISE_BLOCK, args->channels);
+    for (size_t first = 0; first < args->channels; first += FG_DEPTHWISE_BLOCK) {
+        const size_t end = fg_at_most(first + FG_DEPTHWISE_BLOCK, args->channels);
         for (size_t r = 0; r < args->run_count; r++) {
             const fg_depthwise_run *run = &args->runs[r];
+            const size_t begin = OWN_CHANNELS(args, run, first, end);
+            if (begin == end) continue;
             if (run->pixels >= FG_DEPTHWISE_LONG && run->tap_count == 9) {
                 channel_block(args, run, begin, end, 9, MAX_FIXED_TAPS_WIDE >= 9 ? 9 : 0);
             } else if (run->pixels >= FG_DEPTHWISE_LONG && run->tap_count == 25 && MAX_FIXED_TAPS >= 25) {

@@ -1,7 +1,7 @@
 /* gemm_tmpl.h: gemm_f32 for one vector type. The including file defines
  *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it,
  *     vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), VEC_FENCE,
- * and what finish_tmpl.h asks for. */
+ * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve. */
 #include "finish_tmpl.h"
 
 #include <string.h>
@@ -16,12 +16,34 @@ typedef struct gemm_block {
     int first, last;
 } gemm_block;
 
+#ifndef OWN_PRODUCTS
+/* sum[r * columns + v] += x[r][begin + i] * weights[i][v] for i < count in ascending order. */
+FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count, const float *weights,
+                            size_t panel_floats, vec *sum, const size_t rows, const size_t columns)
+{
+    const size_t per_panel = FG_PANEL / VECTOR;
+    for (ptrdiff_t i = begin; i < begin + (ptrdiff_t)count; i++, weights += FG_PANEL) {
+        vec w[MAX_SUMS];
+        UNROLL
+        for (size_t v = 0; v < columns; v++)
+            w[v] = vec_load(weights + v / per_panel * panel_floats + v % per_panel * VECTOR);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            const vec value = vec_spread(x[r] + i);
+            UNROLL
+            for (size_t v = 0; v < columns; v++) sum[r * columns + v] = vec_fma(value, w[v], sum[r * columns + v]);
+            VEC_FENCE;
+        }
+    }
+}
+#endif
+
 /* rows x columns vectors of results to out[r] + at. rows and columns are constants at every call, so that all sums stay
  * in registers. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from, float *const *out,
                     size_t at, const size_t rows, const size_t columns)
 {
-    const size_t per_panel = FG_PANEL / VECTOR, panel_floats = block->panel_floats;
+    const size_t panel_floats = block->panel_floats;
     const float *weights = block->weights, *x[MAX_ROWS];
     vec sum[MAX_SUMS];
     UNROLL
@@ -31,20 +53,8 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
     size_t left = block->count, tap = block->tap, k = block->k;
     while (left > 0) {
         const size_t run = fg_at_most(left, args->depth - k);
-        const ptrdiff_t begin = args->offsets[tap] + (ptrdiff_t)k, end = begin + (ptrdiff_t)run;
-        for (ptrdiff_t i = begin; i < end; i++, weights += FG_PANEL) {
-            vec w[MAX_SUMS];
-            UNROLL
-            for (size_t v = 0; v < columns; v++)
-                w[v] = vec_load(weights + v / per_panel * panel_floats + v % per_panel * VECTOR);
-            UNROLL
-            for (size_t r = 0; r < rows; r++) {
-                const vec value = vec_spread(x[r] + i);
-                UNROLL
-                for (size_t v = 0; v < columns; v++) sum[r * columns + v] = vec_fma(value, w[v], sum[r * columns + v]);
-                VEC_FENCE;
-            }
-        }
+        add_products(x, args->offsets[tap] + (ptrdiff_t)k, run, weights, panel_floats, sum, rows, columns);
+        weights += run * FG_PANEL;
         left -= run;
         k = 0;
         tap++;
@@ -107,6 +117,7 @@ FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset
     } while (done < total);
 }
 
+#ifndef OWN_PRODUCTS
 /* The columns behind the last whole panel, through a panel of our own. */
 FG_INLINE void last_columns(const fg_gemm_f32_args *args, const size_t step)
 {
@@ -133,3 +144,4 @@ FG_INLINE void gemm(const fg_gemm_f32_args *args, const size_t step, const size_
         rows_of(args, at / FG_PANEL, at % FG_PANEL, args->x, args->out, at, args->rows, last_step);
     if (whole < args->columns) last_columns(args, last_step);
 }
+#endif
