@@ -175,6 +175,8 @@ static int gate_of(const skip_work *work, float sum)
 /* The kernel elements of an axis that lie inside the input: first .. first + count - 1, counted from 0. */
 static uint32_t taps_inside(int64_t start, uint32_t dilation, uint32_t kernel, uint32_t extent, uint32_t *count)
 {
+    *count = kernel;
+    if (start >= 0 && start + (int64_t)(kernel - 1) * dilation < (int64_t)extent) return 0; /* spares the divisions */
     int64_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
     int64_t end = start < (int64_t)extent ? ((int64_t)extent - 1 - start) / dilation + 1 : 0;
     if (end > (int64_t)kernel) end = kernel;

@@ -151,6 +151,17 @@ def test_starts_anew_before_every_reset(backend: str) -> None:
     assert stream.push(frame((0, 0, 8.0)))["z"][0, 0, 0] == 16
 
 
+def test_a_reset_ends_what_a_closed_loop_held_back(backend: str) -> None:
+    gate = g.SkipGate(NORM, eps=0.5, scale=1, reset=2, **CLOSED)
+    stream = stream_of(conv_graph(gate, np.ones((3, 3, 1, 1), np.float32), (1, 6)), backend, refresh=0)
+    held, fired = frame((0, 0, 0.25), size=(1, 6)), frame((0, 0, 0.25), (0, 2, 9.0), size=(1, 6))
+    computed = []
+    for image in (frame(size=(1, 6)), held, held, fired):
+        stream.push(image)
+        computed.append(stream.stats("conv").computed)
+    assert computed == [6, 0, 6, 3]  # the last: not the outputs that see pixel 0
+
+
 def test_only_skip_gates_have_a_map(backend: str) -> None:
     stream = stream_of(conv_graph(g.SkipGate(NORM, eps=1, scale=1), ONE, (4, 6)), backend)
     with pytest.raises(runtime.StateError, match=r"pushed|now"):
@@ -266,3 +277,38 @@ def test_slow_brightening_drifts_officially_and_not_in_a_closed_loop(backend: st
     assert drift[-1] == pytest.approx(0.1 * 27 * 0.004 * 299, rel=1e-3)
     assert drift[-1] > 5 * bound
     assert 0.5 * bound < held.max() <= bound + 1e-4
+
+
+def random_gate(rng: np.random.Generator) -> g.SkipGate:
+    """A gate whose values are small multiples of powers of two, so that both backends decide alike."""
+    kind = g.SkipKind(int(rng.integers(2, 5)))
+    update, reference = g.SkipUpdate(int(rng.integers(2))), g.SkipReference(int(rng.integers(2)))
+    common = {"update": update, "reference": reference, "reset": int(rng.choice([0, 0, 5]))}
+    block = int(rng.choice([1, 2, 4]))
+    if kind == GUMBEL:
+        return g.SkipGate(kind, bias=float(rng.integers(-9, 2)), block=block, **common)
+    half = update == g.SkipUpdate.RESIDUAL and reference == g.SkipReference.LAST
+    eps, scale = float(rng.integers(-1, 6)) / 2, float(2.0 ** rng.integers(-3, 1))
+    return g.SkipGate(kind, eps=eps, scale=scale, block=block, floor=bool(rng.random() < 0.5), half=half, **common)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_both_backends_decide_and_count_alike(seed: int) -> None:
+    """Single layers with much change at every edge, and now and then a frame without any."""
+    rng = np.random.default_rng(seed)
+    gate, kernel, channels = random_gate(rng), int(rng.choice([1, 3, 3, 5])), int(rng.integers(1, 20))
+    weights = rng.integers(-2, 3, (kernel, kernel, channels, int(rng.integers(1, 20)))).astype(np.float32)
+    taps = rng.integers(-1, 3, (1, 1, channels, kernel * kernel)).astype(np.float32) if gate.kind == GUMBEL else None
+    size, stride = (int(rng.integers(5, 9)), int(rng.integers(5, 9))), int(rng.choice([1, 1, 2]))
+    graph = conv_graph(gate, weights, size, stride=stride, taps=taps)
+    scale, refresh = float(rng.choice([0.5, 1.0, 2.0])), int(rng.choice([0, 4]))
+    streams = [stream_of(graph, b, threshold_scale=scale, refresh=refresh) for b in ("engine", "numpy")]
+    image = rng.integers(-3, 4, (*size, channels)).astype(np.float32)
+    for _ in range(12):
+        where = rng.random(size) < rng.choice([0, 0.1, 0.3])
+        image = np.where(where[..., None], image + rng.integers(-1, 2, image.shape), image).astype(np.float32)
+        ours, theirs = (stream.push(image)["z"] for stream in streams)
+        assert ours.tobytes() == theirs.tobytes()
+        np.testing.assert_array_equal(*(stream.gate_map("conv") for stream in streams))
+        np.testing.assert_array_equal(*(stream.changed_mask("conv") for stream in streams))
+        assert streams[0].stats("conv") == streams[1].stats("conv")
