@@ -1,7 +1,8 @@
 /* gemm_tmpl.h: gemm_f32 for one vector type. The including file defines
- *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it,
+ *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it, ROWS_AT_ONCE in the first cache,
  *     vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), VEC_FENCE,
- * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve. */
+ * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve.
+ */
 #include "finish_tmpl.h"
 
 #include <string.h>
@@ -91,6 +92,8 @@ FG_INLINE void tile_of(const fg_gemm_f32_args *args, const gemm_block *block, co
     /* clang-format on */
 }
 
+#ifdef OWN_PRODUCTS
+
 /* columns vectors from float offset of a panel on, for count rows, to out[r] + at. Blocks of products outermost: a
  * block's weights stay in the first cache while all rows pass. */
 FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset, const float *const *from,
@@ -117,31 +120,64 @@ FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset
     } while (done < total);
 }
 
-#ifndef OWN_PRODUCTS
-/* The columns behind the last whole panel, through a panel of our own. */
-FG_INLINE void last_columns(const fg_gemm_f32_args *args, const size_t step)
+#else
+
+/* All tiles of count rows, of nearly equal height: no short last one. */
+FG_INLINE void tiles_of(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from,
+                        float *const *out, size_t at, size_t count, const size_t columns)
 {
-    const size_t panel = args->columns / FG_PANEL, left = args->columns % FG_PANEL;
-    float spill[MAX_ROWS][FG_PANEL], *out[MAX_ROWS];
-    for (size_t r = 0; r < MAX_ROWS; r++) out[r] = spill[r];
-    for (size_t done = 0, rows; done < args->rows; done += rows) {
-        rows = fg_at_most(args->rows - done, MAX_ROWS);
-        for (size_t at = 0; at < left; at += step * VECTOR)
-            rows_of(args, panel, at, args->x + done, out, at, rows, step);
-        for (size_t r = 0; r < rows; r++)
-            memcpy(args->out[done + r] + panel * FG_PANEL, spill[r], left * sizeof(float));
+    size_t tiles = (count + MAX_ROWS - 1) / MAX_ROWS, rows;
+    for (size_t r = 0; tiles > 0; tiles--, r += rows) {
+        rows = (count - r + tiles - 1) / tiles;
+        tile_of(args, block, from + r, out + r, at, rows, columns);
     }
 }
 
-/* All columns, step vectors at once (whole panels or parts of one). */
+/* Some rows of all columns, step vectors at once (whole panels or parts of one). Blocks of products outermost: the
+ * rows' numbers of one block stay in the first cache while all columns pass, as do a column step's weights while all
+ * rows pass. Columns behind the last whole panel go through a panel of our own. */
+FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t row, size_t count, const size_t step,
+                       const size_t last_step)
+{
+    const size_t total = args->taps * args->depth, whole = args->columns / FG_PANEL * FG_PANEL;
+    const float *const *from = args->x + row;
+    float *const *out = args->out + row, spill[ROWS_AT_ONCE][FG_PANEL], *spilled[ROWS_AT_ONCE];
+    gemm_block block = {.panel_floats = total * FG_PANEL};
+    size_t done = 0;
+    for (size_t r = 0; r < count; r++) spilled[r] = spill[r];
+    do {
+        block.count = fg_at_most(total - done, FG_GEMM_BLOCK);
+        block.first = done == 0;
+        block.last = done + block.count == total;
+        const float *weights = args->panels + done * FG_PANEL, *bias = block.last ? args->bias : NULL;
+        size_t at = 0;
+        for (size_t width; at < args->columns; at += width * VECTOR) {
+            width = at + step * VECTOR <= whole ? step : last_step;
+            block.weights = weights + at / FG_PANEL * block.panel_floats + at % FG_PANEL;
+            block.bias = bias ? bias + at : NULL;
+            if (width == step && at < whole) {
+                tiles_of(args, &block, from, out, at, count, step);
+            } else if (at < whole) {
+                tiles_of(args, &block, from, out, at, count, last_step);
+            } else {
+                tiles_of(args, &block, from, spilled, at - whole, count, last_step);
+            }
+        }
+        done += block.count;
+        block.k += block.count;
+        while (block.k >= args->depth && done < total) block.k -= args->depth, block.tap++;
+    } while (done < total);
+    for (size_t r = 0; r < count && whole < args->columns; r++)
+        memcpy(out[r] + whole, spill[r], (args->columns - whole) * sizeof(float));
+}
+
 FG_INLINE void gemm(const fg_gemm_f32_args *args, const size_t step, const size_t last_step)
 {
-    const size_t whole = args->columns / FG_PANEL * FG_PANEL;
-    size_t at = 0;
-    for (; at + step * VECTOR <= whole; at += step * VECTOR)
-        rows_of(args, at / FG_PANEL, at % FG_PANEL, args->x, args->out, at, args->rows, step);
-    for (; at < whole; at += last_step * VECTOR)
-        rows_of(args, at / FG_PANEL, at % FG_PANEL, args->x, args->out, at, args->rows, last_step);
-    if (whole < args->columns) last_columns(args, last_step);
+    size_t parts = (args->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, rows;
+    for (size_t r = 0; parts > 0; parts--, r += rows) {
+        rows = (args->rows - r + parts - 1) / parts;
+        rows_of(args, r, rows, step, last_step);
+    }
 }
+
 #endif

@@ -87,6 +87,50 @@ static uint32_t bits_differ(const float *a, const float *b, size_t count)
 /* In passes over a few pixels at a time, so that one pixel's long sum overlaps with the next one's. */
 enum { FG_JUDGE_PIXELS = 16 };
 
+/* The lanes of distance_f32 of one pixel, not yet joined. */
+#define DISTANCE_LANES(name, LOAD, update, value, f)                                                                   \
+    static inline void name(const float *a, const float *b, size_t count, float *lane)                                 \
+    {                                                                                                                  \
+        fg_lanes lanes = {0};                                                                                          \
+        const size_t whole = count / FG_LANES * FG_LANES;                                                              \
+        for (size_t i = 0; i < whole; i += FG_LANES) {                                                                 \
+            fg_lanes v;                                                                                                \
+            LOAD;                                                                                                      \
+            lanes = (update);                                                                                          \
+        }                                                                                                              \
+        memcpy(lane, &lanes, sizeof lanes);                                                                            \
+        for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value));                          \
+    }
+
+DISTANCE_LANES(lanes_l1, LOAD_SIZE, lanes + v, fg_abs(a[i] - b[i]), add)
+DISTANCE_LANES(lanes_rms, LOAD_DIFFERENCE, lanes + v * v, (a[i] - b[i]) * (a[i] - b[i]), add)
+DISTANCE_LANES(lanes_max, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max)
+
+/* distance_f32 of count pixels: the joins last, where they no longer wait for one another. */
+static void judge_distances(uint32_t norm, const float *const *fresh, float *const *held, size_t count, size_t channels,
+                            float *distance)
+{
+    float lane[FG_JUDGE_PIXELS][FG_LANES];
+    if (norm == FG_NORM_L1) {
+        for (size_t p = 0; p < count; p++) lanes_l1(fresh[p], held[p], channels, lane[p]);
+    } else if (norm == FG_NORM_RMS) {
+        for (size_t p = 0; p < count; p++) lanes_rms(fresh[p], held[p], channels, lane[p]);
+    } else {
+        for (size_t p = 0; p < count; p++) lanes_max(fresh[p], held[p], channels, lane[p]);
+        for (size_t p = 0; p < count; p++) distance[p] = JOIN(fg_max, lane[p]);
+        return;
+    }
+    for (size_t p = 0; p < count; p++) distance[p] = JOIN(add, lane[p]);
+}
+
+/* Short copies, as most pixels are, without a call. */
+static inline void copy_numbers(float *to, const float *from, size_t count)
+{
+    size_t i = 0;
+    for (; i + FG_LANES <= count; i += FG_LANES) memcpy(to + i, from + i, sizeof(fg_lanes));
+    for (; i < count; i++) to[i] = from[i];
+}
+
 static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count)
 {
     const float *fresh[FG_JUDGE_PIXELS];
@@ -95,21 +139,21 @@ static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count
     for (size_t p = 0; p < count; p++) {
         fresh[p] = args->fresh + (begin + p) * args->stride;
         held[p] = args->held + args->pixels[begin + p] * args->channels;
-        distance[p] = FG_INFINITY;
+        distance[p] = 0.0f;
     }
-    for (size_t p = 0; args->gated && p < count; p++)
-        distance[p] = distance_f32(args->norm, fresh[p], held[p], args->channels);
+    if (args->gated) judge_distances(args->norm, fresh, held, count, args->channels, distance);
     for (size_t p = 0; p < count; p++) {
-        /* Too far apart to be equal, or else the bits tell; a NaN's do, too. */
-        const int far = args->gated && distance[p] > args->limit;
-        if (!far && !bits_differ(fresh[p], held[p], args->channels)) {
+        /* Numbers apart by more than nothing differ; at 0 (zeros of two signs, tiny squares) and NaN the bits tell. */
+        if (distance[p] > 0.0f) {
+            flags[p] = distance[p] > args->limit ? FG_PIXEL_CHANGED : FG_PIXEL_HELD;
+        } else if (!bits_differ(fresh[p], held[p], args->channels)) {
             flags[p] = FG_PIXEL_SAME;
         } else {
             flags[p] = args->gated && distance[p] <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
         }
     }
     for (size_t p = 0; p < count; p++) {
-        if (args->commit && flags[p] == FG_PIXEL_CHANGED) memcpy(held[p], fresh[p], args->channels * sizeof *held[p]);
+        if (args->commit && flags[p] == FG_PIXEL_CHANGED) copy_numbers(held[p], fresh[p], args->channels);
     }
 }
 

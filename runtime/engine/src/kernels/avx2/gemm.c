@@ -17,7 +17,7 @@
 #define vec_min(a, b) _mm256_min_ps(a, b)
 #define VEC_FENCE (void)0
 
-enum { VECTOR = 8, MAX_ROWS = 6, MAX_SUMS = 12 };
+enum { VECTOR = 8, MAX_ROWS = 6, MAX_SUMS = 12, ROWS_AT_ONCE = 36 };
 
 #include "../gemm_tmpl.h"
 

@@ -17,7 +17,7 @@
 #define vec_min(a, b) _mm512_min_ps(a, b)
 #define VEC_FENCE (void)0
 
-enum { VECTOR = 16, MAX_ROWS = 12, MAX_SUMS = 24 };
+enum { VECTOR = 16, MAX_ROWS = 12, MAX_SUMS = 24, ROWS_AT_ONCE = 72 };
 
 #include "../gemm_tmpl.h"
 

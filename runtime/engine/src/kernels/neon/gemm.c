@@ -144,7 +144,7 @@ void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
 
 #else
 
-enum { VECTOR = 4, MAX_ROWS = 4, MAX_SUMS = 8 };
+enum { VECTOR = 4, MAX_ROWS = 4, MAX_SUMS = 8, ROWS_AT_ONCE = 36 };
 
 #include "../gemm_tmpl.h"
 
