@@ -235,18 +235,16 @@ def fuzz(rest: list[str]) -> None:
     run(program, *arguments, *([corpus] if corpus.exists() and not replay else []))
 
 
-def wheel(_: list[str]) -> None:
-    """Build the abi3 wheel and try it in a fresh environment."""
-    with locked():
-        install_requirements()
-        shutil.rmtree(ROOT / "dist", ignore_errors=True)
-        run(tool("python"), "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", "dist",
-            "-Cbuild-dir=build/wheel", ".")  # fmt: skip
-    fresh = BUILD / "wheel-venv"
-    venv.create(fresh, with_pip=True, clear=True)
-    run(tool("python", fresh), "-m", "pip", "install", "--quiet", *(ROOT / "dist").glob("*.whl"))
-    code = "import runtime; print(runtime.__file__, runtime.__version__, runtime.engine_available())"
-    run(tool("python", fresh), "-c", code + "; assert runtime.engine_available()", cwd=BUILD)
+def wheel(rest: list[str]) -> None:
+    """Build the abi3 wheel and try it   [--target x86_64|aarch64|armv7l: manylinux, cross-built]."""
+    develop()
+    run(tool("python"), "-m", "cffi_build.wheel", *rest)
+
+
+def package(rest: list[str]) -> None:
+    """Build the C package   [--target x86_64|aarch64|armv7l; else all three]."""
+    develop()
+    run(tool("python"), "-m", "cffi_build.package", *rest)
 
 
 def ci(_: list[str]) -> None:
@@ -269,6 +267,7 @@ VERBS = {
     "firmware": firmware,
     "fuzz": fuzz,
     "wheel": wheel,
+    "package": package,
     "ci": ci,
 }
 

@@ -1,6 +1,8 @@
 /* minimal.c: opens a model, pushes made frames, prints what was skipped. Build (any C11 compiler):
  *     cc -O3 -ffp-contract=off -Iruntime/engine/include examples/minimal.c \
  *         $(find runtime/engine/src -name "*.c") -lpthread -lm
+ * or, with the C package installed (docs/porting.md):
+ *     cc minimal.c $(pkg-config --cflags --libs framegate) -o minimal
  */
 #include <framegate.h>
 

@@ -27,6 +27,7 @@ PACKAGES = {
     "aarch64-linux-gnu-gcc": ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     "arm-linux-gnueabihf-gcc": ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
     "arm-none-eabi-gcc": ["gcc-arm-none-eabi"],
+    "pkg-config": ["pkg-config"],
 }
 
 

@@ -28,6 +28,10 @@
 extern "C" {
 #endif
 
+#if defined(FG_EXPORT_API) && defined(__GNUC__) /* while the shared library is built, with all else hidden */
+#pragma GCC visibility push(default)
+#endif
+
 /* cdef: begin */
 #define FG_MEMORY_ALIGN 64
 #define FG_NONE 0xFFFFFFFF
@@ -190,6 +194,10 @@ fg_pool *fg_pool_create(uint32_t threads);                                     /
 void fg_pool_run(void *pool, fg_task function, void *context, uint32_t count); /* an fg_parallel_for */
 void fg_pool_destroy(fg_pool *pool);
 /* cdef: end */
+
+#if defined(FG_EXPORT_API) && defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,1 @@
+"""How the engine becomes files that users install: the Python extension, wheels, the C package."""
