@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import bench_report, controlled, rivals
+from . import bench_report, board, controlled, rivals
 from .clip import fit, image_input, images
 from .errors import ArgumentError
 from .model import Model
@@ -121,6 +120,7 @@ def bench(options: argparse.Namespace) -> int:
         print(text) if options.json == "-" else Path(options.json).write_text(text + "\n", "utf-8")
     if options.json != "-":
         bench_report.show([report], markdown=options.markdown)
+        print(f"\nOn a board? Send this line in:\n{bench_report.board_line(report)}")
     return 0
 
 
@@ -147,7 +147,7 @@ def measure(
     report: dict[str, Any] = {
         "model": settings.model.stem,
         "mmacs": model.macs / 1e6,
-        "machine": platform.processor() or platform.machine(),
+        "board": board.describe(),
         "settings": {
             **dataclasses.asdict(settings),
             **{k: str(v) for k, v in vars(settings).items() if isinstance(v, Path)},

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from . import tables
+from . import board, tables
 from .tables import Table
 
 LARGEST_DIFFERENCE = 1e-4  # relative L2 of a rival's outputs from ours; what is further off did not do the same work
@@ -18,6 +18,20 @@ Row = dict[str, Any]
 def show(reports: Sequence[dict[str, Any]], *, markdown: bool = False) -> None:
     """Prints the tables of several networks' reports (as ``bench.measure`` returns them)."""
     tables.show(all_tables(reports), markdown=markdown)
+
+
+def board_line(report: dict[str, Any]) -> str:
+    """The report in one line, with the machine first: what a user of a board can send in."""
+    parts = [*report["board"], f"{report['model']} {report['mmacs']:.0f} MMAC"]
+    for row in report["rows"]:
+        if row["kind"] == "controlled":
+            continue
+        times = [f"{name} {engine['p50']:.2f}" for name, engine in row["engines"].items()]
+        moved = [f"{share(row)} of MACs, relative L2 {row['relative_l2']:.2g}"] if "relative_l2" in row else []
+        disturbed = ["disturbed"] if any(map(is_disturbed, row["engines"].values())) else []
+        where = f"{row['name']}, {row['threads']} thread(s), ms per frame (median)"
+        parts.append(f"{where}: " + ", ".join([*times, *moved, *disturbed]))
+    return board.line(parts)
 
 
 def all_tables(reports: Sequence[dict[str, Any]]) -> list[Table]:

@@ -11,6 +11,7 @@ import pytest
 from runtime import bench, engine_available, video
 from runtime.__main__ import main
 from runtime.bench import Distance, Race, Settings, measure, own_input, source_input, timing
+from runtime.bench_report import board_line
 from runtime.model import Model
 from runtime.rivals.process import Worker
 
@@ -84,6 +85,7 @@ def test_verb(model, tmp_path, frames, capsys):
     assert "best / gated" in text
     assert "controlled change" not in text
     (report,) = json.loads((tmp_path / "b.json").read_text())
+    assert text.splitlines()[-2:] == ["On a board? Send this line in:", board_line(report)]
     assert [row["kind"] for row in report["rows"]] == ["frame", "clip"]
     assert main([*words, "--rows", "controlled", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["rows"][0]["name"] == "still"

@@ -75,3 +75,13 @@ def test_without_rivals_there_is_no_ratio(capsys):
     bench_report.show([alone], markdown=True)
     text = capsys.readouterr().out
     assert "| net | 1 | - | - | 10.00 | - |" in text
+
+
+def test_board_line_is_one_line():
+    made = {**report(), "board": ["Pi 4", "4 x Cortex-A72"], "mmacs": 100.4}
+    assert bench_report.board_line(made) == (
+        "Pi 4 | 4 x Cortex-A72 | net 100 MMAC"
+        " | dense frame, 1 thread(s), ms per frame (median): framegate 10.00, ort 8.00, ncnn 5.00, mnn 2.00, disturbed"
+        " | webcam, 1 thread(s), ms per frame (median): gated 40.00, dense 100.00, ncnn 80.00, mnn 20.00,"
+        " 25.0% of MACs, relative L2 0.1"
+    )
