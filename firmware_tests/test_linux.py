@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from .networks import EXPECTED, TINY, write_random
-from .tools import FOLDER, TARGETS, build, golden, run
+from .tools import ENGINE, FOLDER, TARGETS, build, golden, run
 
 CPUS = {
     "aarch64": ["cortex-a53", "cortex-a72", "cortex-a76", "max,sve=off", "max"],
@@ -17,6 +18,11 @@ CPUS = {
 CASES = [(target, cpu) for target, cpus in CPUS.items() for cpu in cpus]
 NO_FMA = [("armv7", "cortex-a9")]  # falls back to the twins, which then take long: no more than needed
 RANDOM_NETWORKS = 20
+# Faults put into the engine: target, file, what stands there, what is put there.
+FAULTS = {
+    "tile edge": ("aarch64", "kernels/neon/depthwise.c", "memcpy(x, part, count * ", "memcpy(x, part, (count - 1) * "),
+    "HWCAP check": ("armv7", "kernels/isa.c", "1ul << 12 | 1ul << 16", "1ul << 12"),
+}
 # Instruction sets by the bits of HWCAP that each needs, lowest first; flags as in kernels/isa.h.
 NEEDS = {
     "aarch64": {"neon": (0x100, 1 << 1)},
@@ -93,3 +99,33 @@ def test_random_networks_give_the_outputs_of_the_host(machine, networks, on_host
 
 def test_the_host_gives_the_committed_outputs():
     assert golden(run(build("host") / "golden", TINY)) == [json.loads(EXPECTED.read_text())]
+
+
+def with_fault(fault, folder, objects):
+    """A program out of the build's objects and library, one file of the engine replaced by a faulty one."""
+    target, file, right, wrong = FAULTS[fault]
+    compiler = shutil.which(TARGETS[target].compiler) or pytest.skip(f"needs {TARGETS[target].compiler}")
+    built = build(target, FG_TESTS="ON", CMAKE_EXE_LINKER_FLAGS="-static")
+    shutil.copytree(ENGINE, folder / "engine")
+    source = folder / "engine" / "src" / file
+    assert right in source.read_text()
+    source.write_text(source.read_text().replace(right, wrong))
+    flags = ["-O2", "-std=c11", "-ffp-contract=off", "-static"]
+    run(compiler, *flags, *[next(built.rglob(name)) for name in objects], source,
+        next(built.rglob("libframegate.a")), "-lm", "-lpthread", "-o", folder / "program")  # fmt: skip
+    return folder / "program"
+
+
+def test_a_wrong_tile_edge_is_noticed(tmp_path, proves):
+    program = with_fault("tile edge", tmp_path, ["test_kernels.c.o"])
+    with pytest.raises(AssertionError, match=r"[1-9]\d* failures"):
+        run("qemu-aarch64", "-cpu", "cortex-a53", program, "--kernel", "depthwise_f32")
+    proves("a store one number short at the edge of the NEON depthwise tile fails the kernel tests")
+
+
+def test_a_missing_hwcap_check_is_noticed(tmp_path, proves):
+    program = with_fault("HWCAP check", tmp_path, ["linux.c.o", "golden.c.o"])
+    said = json.loads(run("qemu-arm", "-cpu", "cortex-a9", program, "--cpu"))
+    assert said["isa"] == "neon", "what the dispatch test would refuse: this CPU has no VFPv4"
+    assert said["hwcap"] & 1 << 16 == 0
+    proves("without the check for VFPv4 a Cortex-A9 gets fused multiply-adds: the dispatch test sees it")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+ENGINE = ROOT / "runtime" / "engine"
 HERE = ROOT / "firmware_tests"
 FOLDER = ROOT / "build" / "firmware"
 # Programs and the Debian packages that bring them.
