@@ -7,18 +7,16 @@ not be emulated.
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from .debian import download
 from .tools import FOLDER, TARGETS, run
 
-SUITE, VERSION = "bookworm", "3.11"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
+VERSION = "3.11"  # of Debian 12
 PACKAGES = ["python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1"]
 
 
@@ -99,51 +97,6 @@ class ArmPython:
         options = ["--no-index", "--no-deps", "--no-compile", "--force-reinstall", "--break-system-packages"]
         self(*pip, "install", "--quiet", "--root-user-action=ignore", *options, wheel, cpu=cpu)
         return self(*pip, "check", cpu=cpu)
-
-
-def mirror() -> str:
-    """The address of the Debian mirror this machine uses."""
-    for path in SOURCES:
-        found = (
-            re.search(r"(?m)^(?:URIs:|deb)\s.*?(https?://\S+/debian)/?(?:\s|$)", path.read_text())
-            if path.exists()
-            else None
-        )
-        if found:
-            return found[1]
-    return "http://deb.debian.org/debian"
-
-
-def download(architecture: str, packages: list[str]) -> list[Path]:
-    """Fetches packages and what they depend on; paths of the .deb files.
-
-    Raises:
-        FileNotFoundError: this is no Debian machine: apt or the archive's keys are missing.
-    """
-    if not shutil.which("apt-get") or not KEYRING.exists():
-        raise FileNotFoundError("needs apt-get and /usr/share/keyrings/debian-archive-keyring.gpg: Debian 12")
-    folder = FOLDER / f"apt-{architecture}"
-    for name in ("lists/partial", "archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
-    settings = {
-        "APT::Architecture": architecture,
-        "APT::Architectures": architecture,
-        "APT::Install-Recommends": "false",
-        "Acquire::Retries": "5",
-        "Debug::NoLocking": "1",
-        "Dir::Cache": folder,
-        "Dir::Etc::sourcelist": folder / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State": folder,
-        "Dir::State::lists": folder / "lists",
-        "Dir::State::status": folder / "status",
-    }
-    options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-    run("apt-get", "-q", *options, "update")
-    run("apt-get", "-q", "-y", *options, "install", "--download-only", *packages)
-    return sorted((folder / "archives").glob("*.deb"))
 
 
 if __name__ == "__main__":  # for a look by hand: python -m firmware_tests.arm_python aarch64 -c "import numpy"
