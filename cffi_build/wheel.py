@@ -97,15 +97,18 @@ def _said(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def native() -> None:
     """Builds a wheel for this machine alone with its own compiler, and tries it in a fresh environment."""
-    shutil.rmtree(cross.DIST, ignore_errors=True)
-    cross.run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", cross.DIST,
+    fresh, made = cross.ROOT / "build" / "wheel-venv", cross.ROOT / "build" / "wheel-made"
+    shutil.rmtree(made, ignore_errors=True)
+    cross.run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", made,
               "-Cbuild-dir=build/wheel", cross.ROOT)  # fmt: skip
-    fresh = cross.ROOT / "build" / "wheel-venv"
+    wheel = next(made.glob("*.whl"))
     venv.create(fresh, with_pip=True, clear=True)
     python = next(path for path in (fresh / "bin" / "python", fresh / "Scripts" / "python.exe") if path.exists())
-    cross.run(python, "-m", "pip", "install", "--quiet", *cross.DIST.glob("*.whl"))
+    cross.run(python, "-m", "pip", "install", "--quiet", wheel)
     code = "import runtime; print(runtime.__file__, runtime.__version__, runtime.engine_available())"
     cross.run(python, "-c", code + "; assert runtime.engine_available()", cwd=fresh)
+    cross.DIST.mkdir(exist_ok=True)
+    shutil.copy(wheel, cross.DIST)
 
 
 def main() -> None:
