@@ -35,6 +35,7 @@ PARTS = {
     "linux": Part("kernels, dispatch and golden outputs on AArch64 and Armv7 Linux", USER_MODE),
     "bare_metal": Part("Cortex-M4F, M7, A7 and AArch64 without operating system, heap or C library", BARE),
     "boot": Part("Debian's kernel on AArch64 with 64 MB of memory", BOOT),
+    "sanitizers": Part("kernels and networks with AddressSanitizer and UndefinedBehaviorSanitizer", USER_MODE),
     "package": Part("the C package, and a program that uses it", [*USER_MODE, "pkg-config"]),
     "python": Part("wheels, and the Python front-end on them", ["qemu-aarch64", "qemu-arm"]),
 }
