@@ -4,6 +4,15 @@
 #include "../../include/framegate.h"
 #include "kernels.h"
 
+/* Bits of AT_HWCAP and AT_HWCAP2 in Linux's arch/arm64/include/uapi/asm/hwcap.h. */
+uint32_t fg_isa_of_hwcap(uint64_t hwcap, uint64_t hwcap2)
+{
+    const uint64_t asimd = 1u << 1, half = 1u << 9 | 1u << 10, dot_product = 1u << 20, matrix = 1u << 13;
+    if (!(hwcap & asimd)) return 0;
+    return FG_ISA_NEON | (hwcap & dot_product ? FG_ISA_DOTPROD : 0u) | ((hwcap & half) == half ? FG_ISA_FP16 : 0u) |
+           (hwcap2 & matrix ? FG_ISA_I8MM : 0u);
+}
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
@@ -37,11 +46,11 @@ uint32_t fg_isa_detect(void)
 uint32_t fg_isa_detect(void)
 {
 #if defined(__aarch64__)
-    const unsigned long needed = 1ul << 1; /* ASIMD */
+    return fg_isa_of_hwcap(getauxval(AT_HWCAP), getauxval(AT_HWCAP2));
 #else
     const unsigned long needed = 1ul << 12 | 1ul << 16; /* NEON, VFPv4 */
-#endif
     return (getauxval(AT_HWCAP) & needed) == needed ? FG_ISA_NEON : 0u;
+#endif
 }
 
 #else
