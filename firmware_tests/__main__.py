@@ -38,6 +38,7 @@ PARTS = {
     "sanitizers": Part("kernels and networks with AddressSanitizer and UndefinedBehaviorSanitizer", USER_MODE),
     "package": Part("the C package, and a program that uses it", [*USER_MODE, "pkg-config"]),
     "python": Part("wheels, and the Python front-end on them", ["qemu-aarch64", "qemu-arm"]),
+    "instructions": Part("executed instructions per frame within their budgets", USER_MODE),
 }
 
 

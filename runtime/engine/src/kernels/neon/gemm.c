@@ -38,7 +38,7 @@ enum { VECTOR = 4, MAX_ROWS = 6, MAX_SUMS = 24 };
 #endif
 
 #define OWN_PRODUCTS
-#define EACH _Pragma("GCC unroll 24")
+#define UNROLL _Pragma("GCC unroll 24")
 
 FG_INLINE void load_weights(const float *from, vec *w, const size_t vectors)
 {
@@ -46,21 +46,21 @@ FG_INLINE void load_weights(const float *from, vec *w, const size_t vectors)
         const float32x4x4_t panel = vld1q_f32_x4(from);
         w[0] = panel.val[0], w[1] = panel.val[1], w[2] = panel.val[2], w[3] = panel.val[3];
     } else {
-        EACH
+        UNROLL
         for (size_t n = 0; n < vectors; n++) w[n] = vld1q_f32(from + n * VECTOR);
     }
 }
 
 /* One product of every row and column; the rows' numbers are lane of x4. */
 #define ADD_LANE(lane)                                                                                                 \
-    EACH                                                                                                               \
+    UNROLL                                                                                                             \
     for (size_t v = 0; v < columns; v += at_once) {                                                                    \
         vec w[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};                                                   \
         load_weights(at[v / 4] + v % 4 * VECTOR, w, at_once);                                                          \
         if (v + at_once == columns || v % 4 + at_once == 4) at[v / 4] += FG_PANEL;                                     \
-        EACH                                                                                                           \
+        UNROLL                                                                                                         \
         for (size_t r = 0; r < rows; r++) {                                                                            \
-            EACH                                                                                                       \
+            UNROLL                                                                                                     \
             for (size_t n = 0; n < at_once; n++)                                                                       \
                 sum[r * columns + v + n] = vfmaq_laneq_f32(sum[r * columns + v + n], w[n], x4[r], lane);               \
         }                                                                                                              \
@@ -75,10 +75,10 @@ FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count
     const float *at[4];
     vec x4[MAX_ROWS];
     ptrdiff_t i = begin;
-    EACH
+    UNROLL
     for (size_t p = 0; p < (columns + 3) / 4; p++) at[p] = weights + p * panel_floats;
     for (; i + 4 <= end; i += 4) {
-        EACH
+        UNROLL
         for (size_t r = 0; r < rows; r++) x4[r] = vld1q_f32(x[r] + i);
         ADD_LANE(0)
         ADD_LANE(1)
@@ -86,7 +86,7 @@ FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count
         ADD_LANE(3)
     }
     for (; i < end; i++) {
-        EACH
+        UNROLL
         for (size_t r = 0; r < rows; r++) x4[r] = vld1q_dup_f32(x[r] + i);
         ADD_LANE(0)
     }
@@ -109,8 +109,8 @@ COLUMNS(two_vectors, 2)
 COLUMNS(one_vector, 1)
 
 static void (*const part_of_panel[])(const fg_gemm_f32_args *args, size_t panel, const float *const *from,
-                                     float *const *out, size_t at, size_t rows) = {
-    NULL, one_vector, two_vectors, three_vectors, one_panel};
+                                     float *const *out, size_t at,
+                                     size_t rows) = {NULL, one_vector, two_vectors, three_vectors, one_panel};
 
 /* The columns behind the last whole panel: as many vectors as there are numbers for, the last one from a panel of our
  * own where it is not full. */

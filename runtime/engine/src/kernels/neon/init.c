@@ -1,6 +1,6 @@
-/* init.c: the slots that NEON fills. On AArch64 compilers vectorise the other twins anyway. On Armv7 they vectorise those
- * on camera bytes once they may use NEON, as here; floats they leave scalar, because its vectors flush subnormal numbers
- * to zero. */
+/* init.c: the slots that NEON fills. On AArch64 compilers vectorise the other twins anyway. On Armv7 they vectorise
+ * those on camera bytes once they may use NEON, as here; floats they leave scalar, because its vectors flush subnormal
+ * numbers to zero. */
 #include "neon.h"
 
 #include "../isa.h"

@@ -68,8 +68,8 @@ static int bits_differ(const float *a, const float *b, size_t count)
     uint32_t rest = 0;
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
-        differ = vorrq_u32(differ, veorq_u32(vreinterpretq_u32_f32(vld1q_f32(a + i)),
-                                             vreinterpretq_u32_f32(vld1q_f32(b + i))));
+        differ = vorrq_u32(differ,
+                           veorq_u32(vreinterpretq_u32_f32(vld1q_f32(a + i)), vreinterpretq_u32_f32(vld1q_f32(b + i))));
     for (; i < count; i++) {
         const uint32x2_t x = vreinterpret_u32_f32(vld1_dup_f32(a + i)), y = vreinterpret_u32_f32(vld1_dup_f32(b + i));
         rest |= vget_lane_u32(veor_u32(x, y), 0);
