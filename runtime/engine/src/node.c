@@ -13,6 +13,7 @@ typedef struct node_work {
     size_t out_stride;
     uint32_t full;
     uint32_t direct; /* results may be written straight to where they are held */
+    uint32_t copies; /* every listed pixel changed: nothing to compare */
     uint32_t gated;  /* compare by distance; otherwise by bits */
     uint32_t norm, block;
     float limit; /* of the distance kernel's result */
@@ -122,12 +123,13 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     float *held = work->context.output->data, *tile = (float *)(void *)memory;
     size_t channels = work->context.output->channels;
-    if (!work->full) prefetch_held(work, pixels, count);
+    if (!work->full && !work->copies) prefetch_held(work, pixels, count);
     if (work->direct) tile = held + pixels[0] * channels; /* all pixels are listed: a chunk's follow each other */
     work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
     if (work->direct) return;
-    if (!work->full) judge(work, pixels, count, tile, stream->flags + start);
-    for (uint32_t i = 0; work->full && i < count; i++) {
+    if (work->copies) memset(stream->flags + start, FG_PIXEL_CHANGED, count);
+    if (!work->full && !work->copies) judge(work, pixels, count, tile, stream->flags + start);
+    for (uint32_t i = 0; (work->full || work->copies) && i < count; i++) {
         memcpy(held + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
     }
 }
@@ -292,6 +294,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     }
     work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
     work.direct = full && work.out_stride == out->channels;
+    work.copies = record->gate == FG_GATE_NONE && work.op->copies && work.op->copies(&work.context);
     set_gate(&work, record, state);
     uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
     if (work.direct) chunk = direct_pixels(stream, out);

@@ -471,7 +471,7 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
     finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv2d = {conv_sizes, conv_init, conv_footprint, NULL, conv_compute};
+const fg_op_entry fg_op_conv2d = {conv_sizes, conv_init, conv_footprint, NULL, conv_compute, NULL};
 
 /* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
 
@@ -593,4 +593,5 @@ static void transpose_compute(const fg_op_context *context, const uint32_t *pixe
     finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv_transpose2d = {transpose_sizes, conv_init, transpose_footprint, NULL, transpose_compute};
+const fg_op_entry fg_op_conv_transpose2d = {transpose_sizes,   conv_init, transpose_footprint, NULL,
+                                            transpose_compute, NULL};

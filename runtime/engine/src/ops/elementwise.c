@@ -60,7 +60,7 @@ static void unary_compute(const fg_op_context *context, const uint32_t *pixels, 
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_unary = {NULL, NULL, fg_op_footprint_pointwise, NULL, unary_compute};
+const fg_op_entry fg_op_unary = {NULL, NULL, fg_op_footprint_pointwise, NULL, unary_compute, NULL};
 
 static void binary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                            size_t out_stride, void *scratch)
@@ -78,7 +78,7 @@ static void binary_compute(const fg_op_context *context, const uint32_t *pixels,
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_binary = {NULL, NULL, fg_op_footprint_pointwise, NULL, binary_compute};
+const fg_op_entry fg_op_binary = {NULL, NULL, fg_op_footprint_pointwise, NULL, binary_compute, NULL};
 
 static void where_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                           size_t out_stride, void *scratch)
@@ -102,4 +102,4 @@ static void where_compute(const fg_op_context *context, const uint32_t *pixels, 
     }
 }
 
-const fg_op_entry fg_op_where = {NULL, NULL, fg_op_footprint_pointwise, NULL, where_compute};
+const fg_op_entry fg_op_where = {NULL, NULL, fg_op_footprint_pointwise, NULL, where_compute, NULL};

@@ -63,7 +63,9 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_gather = {NULL, NULL, gather_footprint, NULL, gather_compute};
+static int gather_copies(const fg_op_context *context) { return !fg_op_has_input(context, GATHER_CHANNELS); }
+
+const fg_op_entry fg_op_gather = {NULL, NULL, gather_footprint, NULL, gather_compute, gather_copies};
 
 /* ---- concat ---- */
 
@@ -122,7 +124,13 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_concat = {NULL, NULL, concat_footprint, NULL, concat_compute};
+static int concat_copies(const fg_op_context *context)
+{
+    (void)context;
+    return 1;
+}
+
+const fg_op_entry fg_op_concat = {NULL, NULL, concat_footprint, NULL, concat_compute, concat_copies};
 
 /* ---- resize ---- */
 
@@ -194,4 +202,4 @@ static void resize_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_resize = {resize_sizes, NULL, resize_footprint, NULL, resize_compute};
+const fg_op_entry fg_op_resize = {resize_sizes, NULL, resize_footprint, NULL, resize_compute, NULL};

@@ -69,4 +69,4 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_matmul = {matmul_sizes, NULL, matmul_footprint, matmul_before, matmul_compute};
+const fg_op_entry fg_op_matmul = {matmul_sizes, NULL, matmul_footprint, matmul_before, matmul_compute, NULL};

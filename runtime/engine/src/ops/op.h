@@ -53,6 +53,9 @@ typedef struct fg_op_entry {
     /* compute: writes pixel pixels[i] (row * cols + col) to out + i * out_stride. Called by several threads at once. */
     void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride,
                     void *scratch);
+    /* copies: whether an output pixel is made of whole input pixels, so that it changed wherever one of them did. May
+     * be NULL: no. */
+    int (*copies)(const fg_op_context *context);
 } fg_op_entry;
 
 /* The entry of an opcode that model.c has accepted. */

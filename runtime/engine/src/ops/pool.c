@@ -81,4 +81,4 @@ static void pool_compute(const fg_op_context *context, const uint32_t *pixels, u
     for (uint32_t i = 0; i < count; i++) pool_pixel(context, pixels[i] / cols, pixels[i] % cols, out + i * out_stride);
 }
 
-const fg_op_entry fg_op_pool = {pool_sizes, NULL, pool_footprint, NULL, pool_compute};
+const fg_op_entry fg_op_pool = {pool_sizes, NULL, pool_footprint, NULL, pool_compute, NULL};

@@ -66,7 +66,7 @@ static void reduce_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_reduce_pixels = {reduce_sizes, NULL, reduce_footprint, reduce_before, reduce_compute};
+const fg_op_entry fg_op_reduce_pixels = {reduce_sizes, NULL, reduce_footprint, reduce_before, reduce_compute, NULL};
 
 static void channels_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                              size_t out_stride, void *scratch)
@@ -86,7 +86,7 @@ static void channels_compute(const fg_op_context *context, const uint32_t *pixel
     }
 }
 
-const fg_op_entry fg_op_reduce_channels = {NULL, NULL, fg_op_footprint_pointwise, NULL, channels_compute};
+const fg_op_entry fg_op_reduce_channels = {NULL, NULL, fg_op_footprint_pointwise, NULL, channels_compute, NULL};
 
 static void softmax_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                             size_t out_stride, void *scratch)
@@ -100,4 +100,4 @@ static void softmax_compute(const fg_op_context *context, const uint32_t *pixels
     }
 }
 
-const fg_op_entry fg_op_softmax = {NULL, NULL, fg_op_footprint_pointwise, NULL, softmax_compute};
+const fg_op_entry fg_op_softmax = {NULL, NULL, fg_op_footprint_pointwise, NULL, softmax_compute, NULL};
