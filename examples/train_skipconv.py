@@ -3,8 +3,9 @@
     python examples/train_skipconv.py            a few minutes on two CPU cores; needs framegate[torch]
 
 The network labels the cells of a frame: background, disc, square or triangle (shapes.py). The gated one has a learned
-gate at every convolution but the head, and is trained with the sparsity loss of the paper (docs/training.md). Both see
-the same frames for the same number of steps. What is reported is measured on held-out clips by the engine, from the
+gate at every convolution but the head. Both start as one network, trained plainly from random weights; then the one
+learns gates with the sparsity loss of the paper (docs/training.md), while its twin sees the same frames for the same
+number of steps without. What is reported is measured on held-out clips by the engine, from the
 converted files: intersection over union, and multiply-accumulates, each clip's first frame included.
 
 The gated network, as ONNX with its gates, is written to shapes_skipconv.onnx in the output folder; the one beside this
@@ -33,32 +34,37 @@ from converters.skipconv import as_clips, gate_loss, skip_layers, skipify
 
 CHANNELS = ((16, 2), (32, 2), (32, 1), (32, 1), (32, 1))  # of each 3 x 3 convolution, and its stride
 PREPROCESS = {"resize": "none", "mean": 128.0, "scale": 1 / 64}
+CLOSED_LOOP = {"refresh": 0, "threshold_scale": 1.7}  # of the stream; chosen on clips of another seed
 HELD_OUT_SEED, HELD_OUT_CLIPS, HELD_OUT_LENGTH = 1_000_000, 32, 32
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How the networks are trained.
 
     Attributes:
-        steps: batches, each of ``clips`` clips of ``length`` frames.
-        rate, gate_rate: learning rates of Adam at their peak (one cycle), of the network and of its gates.
-        plain: share of the steps before the gates come in.
-        ramp: share of the steps over which beta rises to its value.
-        beta: weight of the sparsity loss, which is the share of the work.
+        steps: of the first phase, which both share: plain training from random weights.
+        gated_steps: of the second phase, with gates, and without them for the twin.
+        settle_steps: of the third phase, in which the gates no longer change and the weights get used to them.
+        clips, length: a batch is this many clips of this many frames.
+        rate, second_rate, third_rate: learning rates of Adam at their peak, by phase (one cycle each).
+        gate_rate: that of the gates.
+        beta: weight of the sparsity loss, which is the share of the work; it rises over the first fifth of the phase.
         update: "residual", the paper's, or "recompute".
         reference: "last", the paper's, or "fired", a closed loop.
         seed: of the weights, the batches and the gates' samples.
     """
 
     steps: int = 600
+    gated_steps: int = 250
+    settle_steps: int = 150
     clips: int = 5
     length: int = 6
     rate: float = 3e-3
-    gate_rate: float = 1e-2
-    plain: float = 0.35
-    ramp: float = 0.2
-    beta: float = 0.15
+    second_rate: float = 1.5e-3
+    third_rate: float = 1e-3
+    gate_rate: float = 2e-2
+    beta: float = 0.1
     update: str = "recompute"
     reference: str = "last"
     seed: int = 0
@@ -89,44 +95,62 @@ def prepared(frames: shapes.Frames) -> Tensor:
     return (maps.float() - PREPROCESS["mean"]) * PREPROCESS["scale"]
 
 
-def train(recipe: Recipe, *, gated: bool) -> nn.Sequential:
-    """A network trained from random weights; in evaluation mode."""
-    network = build(recipe.seed)
-    if gated:
-        add_gates(network, recipe)
-    network.to(memory_format=torch.channels_last)
-    gates = [weight for name, weight in network.named_parameters() if ".gate_network." in name]
-    others = [weight for name, weight in network.named_parameters() if ".gate_network." not in name]
-    groups = [{"params": others, "lr": recipe.rate}] + [{"params": gates, "lr": recipe.gate_rate}] * bool(gates)
+def train(recipe: Recipe) -> dict[str, nn.Sequential]:
+    """The gated network and its dense twin, in evaluation mode."""
+    twin = build(recipe.seed).to(memory_format=torch.channels_last)
+    run_phase("plain", twin, recipe, range(recipe.steps), recipe.rate)
+    gated = build(recipe.seed).to(memory_format=torch.channels_last)
+    gated.load_state_dict(twin.state_dict())
+    add_gates(gated, recipe)
+    second = range(recipe.steps, recipe.steps + recipe.gated_steps)
+    third = range(second.stop, second.stop + recipe.settle_steps)
+    for name, network in (("twin", twin), ("gated", gated)):
+        run_phase(name, network, recipe, second, recipe.second_rate)
+        settle(network)
+        run_phase(f"{name}, settling", network, recipe, third, recipe.third_rate)
+    return {"twin": twin.eval(), "gated": gated.eval()}
+
+
+def settle(network: nn.Module) -> None:
+    """Leaves the gates as they are from now on: no samples, no training."""
+    for layer in skip_layers(network).values():
+        layer.gate.requires_grad_(False)
+
+
+def run_phase(name: str, network: nn.Module, recipe: Recipe, batches: range, rate: float) -> None:
+    """Trains on the batches of those numbers, which are their seeds, too; with gates if the network has some."""
+    torch.manual_seed(recipe.seed)
+    network.train()
+    for layer in skip_layers(network).values():
+        layer.gate.train(next(layer.gate.parameters()).requires_grad)
+    trained = {key: weight for key, weight in network.named_parameters() if weight.requires_grad}
+    gates = [weight for key, weight in trained.items() if ".gate_network." in key]
+    others = [weight for key, weight in trained.items() if ".gate_network." not in key]
+    gated = bool(gates)
+    groups = [{"params": others, "lr": rate}] + [{"params": gates, "lr": recipe.gate_rate}] * gated
     optimizer = torch.optim.Adam(groups)
     peaks = [group["lr"] for group in groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=recipe.steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=len(batches))
     start = time.perf_counter()
-    for step in range(recipe.steps):
-        batch = shapes.make_clips(recipe.seed + step, recipe.clips, recipe.length)
+    for step, number in enumerate(batches, 1):
+        batch = shapes.make_clips(recipe.seed + number, recipe.clips, recipe.length)
         images, labels = prepared(batch.frames), torch.from_numpy(batch.labels).flatten(0, 1)
-        progress = step / recipe.steps - recipe.plain
-        work = torch.zeros(())
-        if gated and progress >= 0:
-            with as_clips(network, recipe.length):
-                error = nn.functional.cross_entropy(network(images), labels)
-                work = gate_loss(network)
-            loss = error + recipe.beta * min(1.0, progress / recipe.ramp) * work
-        else:
-            error = loss = nn.functional.cross_entropy(network(images), labels)
+        with as_clips(network, recipe.length):
+            error = nn.functional.cross_entropy(network(images), labels)
+        work = gate_loss(network) if skip_layers(network) else torch.ones(())
+        loss = error + recipe.beta * min(1.0, 5 * step / len(batches)) * work if gated else error
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        if (step + 1) % 50 == 0:
-            text = f"step {step + 1} of {recipe.steps}: cross entropy {error.item():.3f}, work {work.item():.1%}"
+        if step % 50 == 0:
+            text = f"{name} {step} of {len(batches)}: cross entropy {error.item():.3f}, work {work.item():.1%}"
             print(f"{text}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    return network.eval()
 
 
 @dataclass(frozen=True)
 class Score:
-    """On clips: mean intersection over union of the classes, all frames and the last quarter; dense / executed MACs, gates included."""
+    """Mean intersection over union of the classes, all frames and the last quarter; dense over executed MACs."""
 
     overlap: float
     late_overlap: float
@@ -162,8 +186,7 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = Recipe()
-    for name in ("steps", "clips", "length", "rate", "gate_rate", "beta", "update", "reference", "seed"):
-        value = getattr(defaults, name)
+    for name, value in vars(defaults).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
     parser.add_argument("--held-out", type=int, default=HELD_OUT_CLIPS, help=f"clips (default: {HELD_OUT_CLIPS})")
     parser.add_argument("--out", type=Path, default=Path("shapes_out"))
@@ -171,20 +194,20 @@ def main() -> int:
     folder, count = options.pop("out"), options.pop("held_out")
     recipe = Recipe(**options)
     folder.mkdir(parents=True, exist_ok=True)
-    networks = {name: train(recipe, gated=name == "gated") for name in ("twin", "gated")}
+    networks = train(recipe)
     held_out = shapes.make_clips(HELD_OUT_SEED, count, HELD_OUT_LENGTH)
     shape = (1, 3, shapes.SIDE, shapes.SIDE)
     converters.export_onnx(networks["gated"], folder / "shapes_skipconv.onnx", shape)
     scores = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for name, source, more in (
-            ("dense twin", networks["twin"], {"gate": "none", "input_threshold": 0}),
-            ("gated, as trained", networks["gated"], {}),
-            ("gated, closed loop", networks["gated"], {"skip_mode": "closed_loop"}),
+        for name, source, conversion, stream in (
+            ("dense twin", networks["twin"], {"gate": "none", "input_threshold": 0}, {"gating": False}),
+            ("gated, as trained", networks["gated"], {}, {}),
+            ("gated, closed loop", networks["gated"], {"skip_mode": "closed_loop"}, CLOSED_LOOP),
         ):
             path = Path(temporary) / "net.fgm"
-            converters.convert(source, path, preprocess=PREPROCESS, input_shape=shape, **more)
-            scores[name] = score(path, held_out, gating=name != "dense twin")
+            converters.convert(source, path, preprocess=PREPROCESS, input_shape=shape, **conversion)
+            scores[name] = score(path, held_out, **stream)
     print(f"held out: {count} clips of {HELD_OUT_LENGTH} frames")
     for name, each in scores.items():
         loss = 100 * (scores["dense twin"].overlap - each.overlap)

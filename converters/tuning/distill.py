@@ -32,8 +32,8 @@ class Settings:
 
     steps: int = 200
     frames: int = 4
-    rate: float = 1e-4
-    exponent: float = 1.0
+    rate: float = 3e-5
+    exponent: float = 2.0
     seed: int = 0
 
 
