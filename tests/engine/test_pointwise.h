@@ -193,6 +193,102 @@ static void bench_where_f32(context *c)
     BENCH(c, "where_f32", BENCH_COUNT, c->isa.where_f32(&args));
 }
 
+/* --- permute_f32 --- */
+static void check_permute_f32_with(context *c, const fg_kernels *kernels)
+{
+    for (unsigned round = 0; round < 400; round++) {
+        test_random *random = &c->random;
+        const size_t channels = random_below(random, 70), from = channels + 1 + random_below(random, 40);
+        const size_t pixels = random_below(random, 12), out_step = channels + random_below(random, 3);
+        float *x = random_floats(random, (pixels + 1) * from, FILL_SPECIAL);
+        int32_t map[70];
+        const ptrdiff_t step = round % 3 ? (ptrdiff_t)from : round % 2 ? 0 : -(ptrdiff_t)from;
+        const float *first = step < 0 ? x + pixels * from : x;
+        for (size_t i = 0; i < channels; i++) map[i] = (int32_t)random_below(random, from);
+        outputs out = outputs_make(random, pixels * out_step * sizeof *x);
+        for (size_t i = 0; i < pixels * channels; i++) { /* the definition */
+            const size_t p = i / channels, k = i % channels;
+            memcpy(AS_FLOATS(out.ref) + p * out_step + k,
+                   first + (ptrdiff_t)p * step + (round % 4 ? map[k] : (int32_t)k), sizeof *x);
+        }
+        const fg_permute_f32_args args = {first,   step, round % 4 ? map : NULL, channels, pixels, AS_FLOATS(out.isa),
+                                          out_step};
+        kernels->permute_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "permute_f32 %s: %zu pixels of %zu channels, step %td map %d",
+              c->isa_name, pixels, channels, step, round % 4 != 0);
+        outputs_free(&out);
+        free(x);
+    }
+}
+
+static void check_permute_f32(context *c) { check_permute_f32_with(c, &c->isa); }
+static void truth_permute_f32(context *c) { check_permute_f32_with(c, &c->ref); }
+
+/* A channel shuffle of two groups, and half of the channels. */
+static void bench_permute_f32(context *c)
+{
+    enum { CHANNELS = 40, PIXELS = 48 };
+    static float x[PIXELS * CHANNELS], out[PIXELS * CHANNELS];
+    int32_t map[CHANNELS];
+    for (int32_t i = 0; i < CHANNELS; i++) map[i] = i / 2 + i % 2 * (CHANNELS / 2);
+    const fg_permute_f32_args shuffle = {x, CHANNELS, map, CHANNELS, PIXELS, out, CHANNELS};
+    const fg_permute_f32_args half = {x, CHANNELS, NULL, CHANNELS / 2, PIXELS, out, CHANNELS / 2};
+    BENCH(c, "permute_f32 shuffle", CHANNELS * PIXELS, c->isa.permute_f32(&shuffle));
+    BENCH(c, "permute_f32 half", CHANNELS / 2 * PIXELS, c->isa.permute_f32(&half));
+}
+
+/* --- pool_f32 --- */
+static void check_pool_f32_with(context *c, const fg_kernels *kernels)
+{
+    for (unsigned round = 0; round < 400; round++) {
+        test_random *random = &c->random;
+        const size_t channels = 1 + random_below(random, 70), tap_count = 1 + random_below(random, 12);
+        const size_t pixels = random_below(random, 6), span = (pixels + 1) * 2 * channels + 200;
+        float *x = random_floats(random, span + channels, round % 3 ? FILL_PLAIN : FILL_SPECIAL);
+        ptrdiff_t taps[12];
+        for (size_t t = 0; t < tap_count; t++) taps[t] = (ptrdiff_t)random_below(random, 200);
+        fg_pool_f32_args args = {.kind = round % 2 ? FG_REDUCE_MAX : FG_REDUCE_MEAN,
+                                 .x = x,
+                                 .x_step = random_below(random, 2 * channels),
+                                 .taps = taps,
+                                 .tap_count = tap_count,
+                                 .channels = channels,
+                                 .pixels = pixels,
+                                 .divisor = 1.0f + (float)random_below(random, 9),
+                                 .out_step = channels + random_below(random, 3)};
+        outputs out = outputs_make(random, pixels * args.out_step * sizeof *x);
+        for (size_t p = 0; p < pixels; p++) { /* the definition */
+            float *joined = AS_FLOATS(out.ref) + p * args.out_step;
+            memcpy(joined, x + p * args.x_step + taps[0], channels * sizeof *x);
+            for (size_t t = 1; t < tap_count; t++)
+                c->ref.accumulate_f32(args.kind, joined, x + p * args.x_step + taps[t], channels);
+            for (size_t k = 0; args.kind == FG_REDUCE_MEAN && k < channels; k++) joined[k] /= args.divisor;
+        }
+        args.out = AS_FLOATS(out.isa);
+        kernels->pool_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "pool_f32 %s: kind %u, %zu pixels of %zu channels, %zu taps", c->isa_name,
+              args.kind, pixels, channels, tap_count);
+        outputs_free(&out);
+        free(x);
+    }
+}
+
+static void check_pool_f32(context *c) { check_pool_f32_with(c, &c->isa); }
+static void truth_pool_f32(context *c) { check_pool_f32_with(c, &c->ref); }
+
+/* 3x3 windows of stride 2. */
+static void bench_pool_f32(context *c)
+{
+    enum { CHANNELS = 24, PIXELS = 40, ROW = (2 * PIXELS + 1) * CHANNELS };
+    static float x[3 * ROW], out[PIXELS * CHANNELS];
+    ptrdiff_t taps[9];
+    for (ptrdiff_t t = 0; t < 9; t++) taps[t] = t / 3 * ROW + t % 3 * CHANNELS;
+    fg_pool_f32_args args = {FG_REDUCE_MAX, x, (size_t)2 * CHANNELS, taps, 9, CHANNELS, PIXELS, 9.0f, out, CHANNELS};
+    BENCH(c, "pool_f32 max 3x3", CHANNELS * PIXELS, c->isa.pool_f32(&args));
+    args.kind = FG_REDUCE_MEAN;
+    BENCH(c, "pool_f32 mean 3x3", CHANNELS * PIXELS, c->isa.pool_f32(&args));
+}
+
 /* --- distance_f32 --- */
 static void check_distance_f32(context *c)
 {

@@ -82,8 +82,10 @@ static void bench_blend_f32(context *c)
 static void check_softmax_f32(context *c)
 {
     for (unsigned round = 0; round < 300; round++) {
-        const size_t outer = random_below(&c->random, 4), count = 1 + random_below(&c->random, 90);
-        const size_t inner = random_below(&c->random, 2) ? 1 : 1 + random_below(&c->random, 90);
+        const int few = round % 5 == 0; /* numbers, in many rows */
+        const size_t outer = random_below(&c->random, few ? 200 : 4);
+        const size_t count = 1 + random_below(&c->random, few ? 10 : 90);
+        const size_t inner = few || random_below(&c->random, 2) ? 1 : 1 + random_below(&c->random, 90);
         const uint32_t log = (uint32_t)random_below(&c->random, 2);
         const size_t total = outer * count * inner;
         float *x = random_floats(&c->random, total, round % 4 ? FILL_PLAIN : FILL_SPECIAL);
@@ -101,6 +103,18 @@ static void check_softmax_f32(context *c)
 
 static void truth_softmax_f32(context *c)
 {
+    for (unsigned round = 0; round < 200; round++) { /* many rows at once are as each alone */
+        const size_t outer = random_below(&c->random, 150), count = 1 + random_below(&c->random, 10);
+        const uint32_t log_form = round % 2;
+        float *x = random_floats(&c->random, outer * count, round % 4 < 2 ? FILL_PLAIN : FILL_SPECIAL);
+        outputs out = outputs_make(&c->random, outer * count * sizeof *x);
+        for (size_t o = 0; o < outer; o++)
+            c->ref.softmax_f32(x + o * count, AS_FLOATS(out.ref) + o * count, 1, count, 1, log_form);
+        c->ref.softmax_f32(x, AS_FLOATS(out.isa), outer, count, 1, log_form);
+        CHECK(&c->count, outputs_agree(&out), "softmax_f32: %zu rows of %zu log %u", outer, count, log_form);
+        outputs_free(&out);
+        free(x);
+    }
     for (unsigned round = 0; round < 200; round++) {
         const size_t count = 1 + random_below(&c->random, 150),
                      inner = round % 2 ? 1 : 1 + random_below(&c->random, 80);
@@ -133,6 +147,7 @@ static void bench_softmax_f32(context *c)
 {
     float x[BENCH_COUNT] = {0}, out[BENCH_COUNT];
     BENCH(c, "softmax_f32 inner 1", BENCH_COUNT, c->isa.softmax_f32(x, out, 1, BENCH_COUNT, 1, 0));
+    BENCH(c, "softmax_f32 rows of 2", BENCH_COUNT, c->isa.softmax_f32(x, out, BENCH_COUNT / 2, 2, 1, 0));
     BENCH(c, "softmax_f32 inner 64", BENCH_COUNT, c->isa.softmax_f32(x, out, 1, BENCH_COUNT / 64, 64, 0));
 }
 

@@ -73,6 +73,30 @@ typedef struct fg_where_f32_args {
     size_t count;
 } fg_where_f32_args;
 
+/* out[i * out_step + c] = x[i * x_step + map[c]], for i < pixels and c < channels; without a map x[i * x_step + c]. out
+ * does not overlap x. */
+typedef struct fg_permute_f32_args {
+    const float *x;
+    ptrdiff_t x_step;
+    const int32_t *map; /* channels indices, none negative, or NULL */
+    size_t channels, pixels;
+    float *out;
+    size_t out_step;
+} fg_permute_f32_args;
+
+/* out[i * out_step + c] = x[i * x_step + taps[t] + c] joined over the taps t in order, as accumulate_f32 does; mean:
+ * the sum, divided by divisor. tap_count is at least 1; out does not overlap x. */
+typedef struct fg_pool_f32_args {
+    uint32_t kind; /* FG_REDUCE_MAX or FG_REDUCE_MEAN */
+    const float *x;
+    size_t x_step;
+    const ptrdiff_t *taps;
+    size_t tap_count, channels, pixels;
+    float divisor;
+    float *out;
+    size_t out_step;
+} fg_pool_f32_args;
+
 /* distance_f32: l1: sum |a - b|; rms: sum (a - b)^2 (product, then sum, no fmaf); max: max |a - b|, NaN if any
  * difference is NaN. Sums run in 8 lanes (lane i takes elements i, i + 8, ...) added as ((0+4)+(2+6))+((1+5)+(3+7)).
  *

@@ -3,6 +3,8 @@
 #include "activation_tmpl.h"
 #include "binary_tmpl.h"
 #include "frame_tmpl.h"
+#include "permute_tmpl.h"
+#include "pool_tmpl.h"
 #include "reduce_tmpl.h"
 
 static void fill_pointwise(fg_kernels *kernels)
@@ -14,6 +16,8 @@ static void fill_pointwise(fg_kernels *kernels)
     kernels->judge_f32 = judge_f32;
     kernels->moments_f64 = moments_f64;
     kernels->accumulate_f32 = accumulate_f32;
+    kernels->permute_f32 = permute_f32;
+    kernels->pool_f32 = pool_f32;
     kernels->blend_f32 = blend_f32;
     kernels->softmax_f32 = softmax_f32;
     kernels->reduce_channels_f32 = reduce_channels_f32;

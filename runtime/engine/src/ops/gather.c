@@ -27,14 +27,118 @@ static void gather_footprint(const fg_op_context *context, uint64_t *candidates,
     }
 }
 
+/* How a node's map reads channels. */
+typedef enum map_kind {
+    MAP_SLICES, /* in each phase a run of channels, or there is no map */
+    MAP_CHANNELS,
+    MAP_HOLES /* some numbers are fill */
+} map_kind;
+
+typedef struct gather_state {
+    map_kind kind;
+} gather_state;
+
+static void gather_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
+{
+    (void)graph;
+    (void)node;
+    sizes->aux = sizeof(gather_state);
+    sizes->thread = 2 * FG_CHUNK_PIXELS * sizeof(uint32_t);
+}
+
+static void gather_init(const fg_op_context *context)
+{
+    const fg_gather_attributes *a = &context->node->attributes.gather;
+    const int32_t *map = fg_op_table(context, GATHER_CHANNELS);
+    gather_state *s = context->aux;
+    size_t channels = context->output->channels, phases = (size_t)a->phase_rows * (size_t)a->phase_cols;
+    s->kind = MAP_SLICES;
+    for (size_t i = 0; map && i < phases * channels; i++) {
+        if (map[i] < 0) s->kind = MAP_HOLES;
+        if (map[i] != map[i - i % channels] + (int32_t)(i % channels) && s->kind == MAP_SLICES) s->kind = MAP_CHANNELS;
+    }
+}
+
 static void fill_numbers(float *out, size_t count, float value)
 {
     for (size_t i = 0; i < count; i++) out[i] = value;
 }
 
-static void gather_channels(const float *from, const int32_t *map, float fill, float *out, size_t channels)
+static void fill_pixels(float *out, uint32_t count, size_t out_stride, size_t channels, float value)
 {
-    for (size_t c = 0; c < channels; c++) out[c] = map[c] < 0 ? fill : from[map[c]];
+    for (uint32_t i = 0; i < count; i++) fill_numbers(out + i * out_stride, channels, value);
+}
+
+/* Pixels whose input pixels are evenly spaced in memory and whose channels one map describes. */
+typedef struct gather_run {
+    const float *x; /* NULL: outside the input, all numbers are fill */
+    ptrdiff_t step;
+    const int32_t *map;
+    uint32_t count;
+} gather_run;
+
+static int64_t mapped(const int32_t *table, uint32_t at) { return table ? table[at] : (int64_t)at; }
+
+/* The run from pixel i on of pixels at rows row and columns col. */
+static gather_run next_run(const fg_op_context *context, uint32_t i, uint32_t count, const uint32_t *row,
+                           const uint32_t *col)
+{
+    const fg_gather_attributes *a = &context->node->attributes.gather;
+    const fg_value_state *x = fg_op_input(context, GATHER_X);
+    const int32_t *rows = fg_op_table(context, GATHER_ROWS), *cols = fg_op_table(context, GATHER_COLS);
+    int64_t in_row = mapped(rows, row[i]), in_col = mapped(cols, col[i]), step = 1;
+    gather_run run = {.x = NULL, .map = fg_op_table(context, GATHER_CHANNELS), .count = 1};
+    if (run.map) {
+        size_t phase_row = row[i] % (uint32_t)a->phase_rows, phase_col = col[i] % (uint32_t)a->phase_cols;
+        run.map += (phase_row * (size_t)a->phase_cols + phase_col) * context->output->channels;
+    }
+    if (in_row < 0 || in_col < 0) return run;
+    run.x = x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels;
+    for (uint32_t k = i + 1; a->phase_cols == 1 && k < count && row[k] == row[i]; k++, run.count++) {
+        int64_t next = mapped(cols, col[k]);
+        if (k == i + 1) step = next - in_col;
+        if (next < 0 || next - in_col != step) break;
+        in_col = next;
+    }
+    run.step = (ptrdiff_t)step * (ptrdiff_t)x->channels;
+    return run;
+}
+
+/* A run's pixels from the map of one phase; numbers without a source are fill. */
+static void gather_pixels(const fg_op_context *context, const gather_run *run, float *out, size_t out_stride)
+{
+    const gather_state *s = context->aux;
+    const float fill = context->node->attributes.gather.fill, *from = run->x;
+    fg_permute_f32_args args = {.x = run->x,
+                                .x_step = run->step,
+                                .map = run->map,
+                                .channels = context->output->channels,
+                                .pixels = run->count,
+                                .out = out,
+                                .out_step = out_stride};
+    if (!run->x) {
+        fill_pixels(out, run->count, out_stride, args.channels, fill);
+        return;
+    }
+    if (s->kind == MAP_HOLES) {
+        for (uint32_t i = 0; i < run->count; i++, from += run->step, out += out_stride) {
+            for (size_t c = 0; c < args.channels; c++) out[c] = run->map[c] < 0 ? fill : from[run->map[c]];
+        }
+        return;
+    }
+    if (s->kind == MAP_SLICES && run->map) {
+        args.x += run->map[0];
+        args.map = NULL;
+    }
+    context->kernels->permute_f32(&args);
+}
+
+/* How many listed pixels from i on lie one behind the other in memory. */
+static uint32_t run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
+{
+    uint32_t n = 1;
+    while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
+    return n;
 }
 
 static void gather_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
@@ -42,30 +146,26 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
 {
     const fg_gather_attributes *a = &context->node->attributes.gather;
     const fg_value_state *x = fg_op_input(context, GATHER_X);
-    const int32_t *rows = fg_op_table(context, GATHER_ROWS), *cols = fg_op_table(context, GATHER_COLS);
-    const int32_t *map = fg_op_table(context, GATHER_CHANNELS);
-    size_t channels = context->output->channels;
-    (void)scratch;
-    for (uint32_t i = 0; i < count; i++, out += out_stride) {
-        uint32_t row = pixels[i] / context->output->cols, col = pixels[i] % context->output->cols;
-        int64_t in_row = rows ? rows[row] : (int64_t)row, in_col = cols ? cols[col] : (int64_t)col;
-        if (in_row < 0 || in_col < 0) {
-            fill_numbers(out, channels, a->fill);
-            continue;
+    int placed = fg_op_table(context, GATHER_ROWS) || fg_op_table(context, GATHER_COLS);
+    uint32_t *row = scratch, *col = row + FG_CHUNK_PIXELS;
+    int plain = !placed && a->phase_rows == 1 && a->phase_cols == 1; /* every pixel is its own input pixel */
+    if (!plain) fg_op_positions(pixels, count, context->output->cols, row, col);
+    for (uint32_t i = 0; i < count;) {
+        gather_run run = {.map = fg_op_table(context, GATHER_CHANNELS), .step = (ptrdiff_t)x->channels};
+        if (plain) {
+            run.x = x->data + pixels[i] * (size_t)x->channels;
+            run.count = run_length(pixels, i, count);
+        } else {
+            run = next_run(context, i, count, row, col);
         }
-        const float *from = x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels;
-        if (!map) {
-            memcpy(out, from, channels * sizeof *out);
-            continue;
-        }
-        size_t phase = (size_t)(row % (uint32_t)a->phase_rows) * (size_t)a->phase_cols + col % (uint32_t)a->phase_cols;
-        gather_channels(from, map + phase * channels, a->fill, out, channels);
+        gather_pixels(context, &run, out + i * out_stride, out_stride);
+        i += run.count;
     }
 }
 
 static int gather_copies(const fg_op_context *context) { return !fg_op_has_input(context, GATHER_CHANNELS); }
 
-const fg_op_entry fg_op_gather = {NULL, NULL, gather_footprint, NULL, gather_compute, gather_copies};
+const fg_op_entry fg_op_gather = {gather_sizes, gather_init, gather_footprint, NULL, gather_compute, gather_copies};
 
 /* ---- concat ---- */
 
@@ -111,8 +211,12 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
     (void)scratch;
     for (uint32_t k = 0; axis == 2 && k < context->node->input_count; k++) {
         const fg_value_state *x = fg_op_input(context, k);
-        for (uint32_t i = 0; i < count; i++) {
-            memcpy(out + i * out_stride, x->data + pixels[i] * (size_t)x->channels, x->channels * sizeof *out);
+        fg_permute_f32_args args = {.x_step = (ptrdiff_t)x->channels, .channels = x->channels, .out_step = out_stride};
+        for (uint32_t i = 0; i < count; i += (uint32_t)args.pixels) {
+            args.x = x->data + pixels[i] * (size_t)x->channels;
+            args.pixels = run_length(pixels, i, count);
+            args.out = out + i * out_stride;
+            context->kernels->permute_f32(&args);
         }
         out += x->channels;
     }

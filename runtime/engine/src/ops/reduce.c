@@ -94,9 +94,10 @@ static void softmax_compute(const fg_op_context *context, const uint32_t *pixels
     const fg_softmax_attributes *a = &context->node->attributes.softmax;
     const fg_value_state *x = fg_op_input(context, 0);
     (void)scratch;
-    for (uint32_t i = 0; i < count; i++) {
-        context->kernels->softmax_f32(x->data + pixels[i] * (size_t)x->channels, out + i * out_stride, (size_t)a->outer,
-                                      (size_t)a->count, (size_t)a->inner, (uint32_t)a->log);
+    for (uint32_t i = 0, n; i < count; i += n) { /* pixels that lie one behind the other are one call */
+        for (n = 1; out_stride == x->channels && i + n < count && pixels[i + n] == pixels[i] + n;) n++;
+        context->kernels->softmax_f32(x->data + pixels[i] * (size_t)x->channels, out + i * out_stride,
+                                      (size_t)a->outer * n, (size_t)a->count, (size_t)a->inner, (uint32_t)a->log);
     }
 }
 
