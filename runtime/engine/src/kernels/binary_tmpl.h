@@ -29,6 +29,16 @@
         }                                                                                                              \
     } while (0)
 
+/* One loop for all steps, for what networks do less often. */
+#define SELDOM(expression)                                                                                             \
+    do {                                                                                                               \
+        FG_INDEPENDENT                                                                                                 \
+        for (size_t i = 0; i < count; i++) {                                                                           \
+            const float x = a[i * a_step], y = b[i * b_step];                                                          \
+            out[i] = (expression);                                                                                     \
+        }                                                                                                              \
+    } while (0)
+
 #define TRUTH(condition) ((condition) ? 1.0f : 0.0f)
 
 static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float *b, size_t b_step, float *out,
@@ -43,24 +53,25 @@ static void binary_f32(uint32_t kind, const float *a, size_t a_step, const float
     case FG_BINARY_DIV: EACH(x / y); break;
     case FG_BINARY_MIN: EACH(fg_min(x, y)); break;
     case FG_BINARY_MAX: EACH(fg_max(x, y)); break;
-    case FG_BINARY_POW: EACH(fg_pow(x, y)); break;
-    case FG_BINARY_EQUAL: EACH(TRUTH(x == y)); break;
-    case FG_BINARY_LESS: EACH(TRUTH(x < y)); break;
-    case FG_BINARY_LESS_EQUAL: EACH(TRUTH(x <= y)); break;
-    case FG_BINARY_GREATER: EACH(TRUTH(x > y)); break;
-    case FG_BINARY_GREATER_EQUAL: EACH(TRUTH(x >= y)); break;
-    case FG_BINARY_AND: EACH(TRUTH((x != 0.0f) & (y != 0.0f))); break;
-    case FG_BINARY_OR: EACH(TRUTH((x != 0.0f) | (y != 0.0f))); break;
-    case FG_BINARY_XOR: EACH(TRUTH((x != 0.0f) != (y != 0.0f))); break;
+    case FG_BINARY_POW: SELDOM(fg_pow(x, y)); break;
+    case FG_BINARY_EQUAL: SELDOM(TRUTH(x == y)); break;
+    case FG_BINARY_LESS: SELDOM(TRUTH(x < y)); break;
+    case FG_BINARY_LESS_EQUAL: SELDOM(TRUTH(x <= y)); break;
+    case FG_BINARY_GREATER: SELDOM(TRUTH(x > y)); break;
+    case FG_BINARY_GREATER_EQUAL: SELDOM(TRUTH(x >= y)); break;
+    case FG_BINARY_AND: SELDOM(TRUTH((x != 0.0f) & (y != 0.0f))); break;
+    case FG_BINARY_OR: SELDOM(TRUTH((x != 0.0f) | (y != 0.0f))); break;
+    case FG_BINARY_XOR: SELDOM(TRUTH((x != 0.0f) != (y != 0.0f))); break;
     case FG_BINARY_PRELU: EACH(x < 0.0f ? x * y : x); break;
-    case FG_BINARY_MOD: EACH(fg_mod(x, y)); break;
-    case FG_BINARY_FMOD: EACH(fg_fmod(x, y)); break;
+    case FG_BINARY_MOD: SELDOM(fg_mod(x, y)); break;
+    case FG_BINARY_FMOD: SELDOM(fg_fmod(x, y)); break;
     default: break;
     }
     /* clang-format on */
 }
 
 #undef EACH
+#undef SELDOM
 #undef TRUTH
 
 FG_INLINE void where_steps(const fg_where_f32_args *args, const size_t a_step, const size_t b_step)
