@@ -20,9 +20,9 @@ typedef int32_t fg_lane_bits __attribute__((vector_size(FG_LANES * sizeof(float)
 typedef float fg_half_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(float))));
 typedef double fg_wide_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(double))));
 
-/* Reduces to one number. first: the lanes before anything was put in; LOAD: sets lanes v from index i on; update: the
- * lanes' new value from lanes and v; value: a rest's number at index i; f: joins two numbers. */
-#define LANES(first, LOAD, update, value, f)                                                                           \
+/* Puts a run of numbers into 8 lanes. first: the lanes before anything was put in; LOAD: sets lanes v from index i on;
+ * update: the lanes' new value from lanes and v; value: a rest's number at index i; f: joins two numbers. */
+#define FILL_LANES(lane, first, LOAD, update, value, f)                                                                \
     fg_lanes lanes = (fg_lanes){0} + (first);                                                                          \
     const size_t whole = count / FG_LANES * FG_LANES;                                                                  \
     for (size_t i = 0; i < whole; i += FG_LANES) {                                                                     \
@@ -30,9 +30,13 @@ typedef double fg_wide_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(do
         LOAD;                                                                                                          \
         lanes = (update);                                                                                              \
     }                                                                                                                  \
+    memcpy(lane, &lanes, sizeof lanes);                                                                                \
+    for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value))
+
+/* Reduces to one number. */
+#define LANES(first, LOAD, update, value, f)                                                                           \
     float lane[FG_LANES];                                                                                              \
-    memcpy(lane, &lanes, sizeof lane);                                                                                 \
-    for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value));                              \
+    FILL_LANES(lane, first, LOAD, update, value, f);                                                                   \
     return JOIN(f, lane)
 
 #define LOAD_X memcpy(&v, x + i, sizeof v)
@@ -47,28 +51,33 @@ typedef double fg_wide_lanes __attribute__((vector_size(FG_LANES / 2 * sizeof(do
 /* v where mask is all ones, else lanes */
 #define SELECT(mask) ((fg_lanes)(((fg_lane_bits)v & (mask)) | ((fg_lane_bits)lanes & ~(mask))))
 
-static float distance_l1(const float *restrict a, const float *restrict b, size_t count)
+static inline void lanes_l1(const float *a, const float *b, size_t count, float *lane)
 {
-    LANES(0.0f, LOAD_SIZE, lanes + v, fg_abs(a[i] - b[i]), add);
+    FILL_LANES(lane, 0.0f, LOAD_SIZE, lanes + v, fg_abs(a[i] - b[i]), add);
 }
 
-static float distance_rms(const float *restrict a, const float *restrict b, size_t count)
+static inline void lanes_rms(const float *a, const float *b, size_t count, float *lane)
 {
-    LANES(0.0f, LOAD_DIFFERENCE, lanes + v * v, (a[i] - b[i]) * (a[i] - b[i]), add);
+    FILL_LANES(lane, 0.0f, LOAD_DIFFERENCE, lanes + v * v, (a[i] - b[i]) * (a[i] - b[i]), add);
 }
 
-static float distance_max(const float *restrict a, const float *restrict b, size_t count)
+static inline void lanes_max(const float *a, const float *b, size_t count, float *lane)
 {
-    LANES(0.0f, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max); /* a NaN stays */
+    FILL_LANES(lane, 0.0f, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max); /* a NaN stays */
 }
 
 static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
 {
-    switch (norm) {
-    case FG_NORM_L1: return distance_l1(a, b, count);
-    case FG_NORM_RMS: return distance_rms(a, b, count);
-    default: return distance_max(a, b, count);
+    float lane[FG_LANES];
+    if (norm == FG_NORM_L1) {
+        lanes_l1(a, b, count, lane);
+    } else if (norm == FG_NORM_RMS) {
+        lanes_rms(a, b, count, lane);
+    } else {
+        lanes_max(a, b, count, lane);
+        return JOIN(fg_max, lane);
     }
+    return JOIN(add, lane);
 }
 
 /* Whether any bit differs. Numbers as they lie in memory: -0 and 0 differ, equal NaNs do not. */
@@ -86,25 +95,6 @@ static uint32_t bits_differ(const float *a, const float *b, size_t count)
 
 /* In passes over a few pixels at a time, so that one pixel's long sum overlaps with the next one's. */
 enum { FG_JUDGE_PIXELS = 16 };
-
-/* The lanes of distance_f32 of one pixel, not yet joined. */
-#define DISTANCE_LANES(name, LOAD, update, value, f)                                                                   \
-    static inline void name(const float *a, const float *b, size_t count, float *lane)                                 \
-    {                                                                                                                  \
-        fg_lanes lanes = {0};                                                                                          \
-        const size_t whole = count / FG_LANES * FG_LANES;                                                              \
-        for (size_t i = 0; i < whole; i += FG_LANES) {                                                                 \
-            fg_lanes v;                                                                                                \
-            LOAD;                                                                                                      \
-            lanes = (update);                                                                                          \
-        }                                                                                                              \
-        memcpy(lane, &lanes, sizeof lanes);                                                                            \
-        for (size_t i = whole; i < count; i++) lane[i - whole] = f(lane[i - whole], (value));                          \
-    }
-
-DISTANCE_LANES(lanes_l1, LOAD_SIZE, lanes + v, fg_abs(a[i] - b[i]), add)
-DISTANCE_LANES(lanes_rms, LOAD_DIFFERENCE, lanes + v * v, (a[i] - b[i]) * (a[i] - b[i]), add)
-DISTANCE_LANES(lanes_max, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max)
 
 /* distance_f32 of count pixels: the joins last, where they no longer wait for one another. */
 static void judge_distances(uint32_t norm, const float *const *fresh, float *const *held, size_t count, size_t channels,

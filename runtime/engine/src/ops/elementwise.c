@@ -27,14 +27,6 @@ static int is_plain(const fg_op_context *context, const fg_value_state *value)
     return value->rows == out->rows && value->cols == out->cols && value->channels == out->channels;
 }
 
-/* How many listed pixels from i on lie one behind the other in memory. */
-static uint32_t run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
-{
-    uint32_t n = 1;
-    while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
-    return n;
-}
-
 /* Pixels one kernel call may take: a run where neither operand broadcasts and results are packed, else one. */
 static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint32_t i, uint32_t count,
                      size_t out_stride)
@@ -43,7 +35,7 @@ static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint3
     for (uint32_t k = 0; k < context->node->input_count; k++) {
         if (!is_plain(context, fg_op_input(context, k))) return 1;
     }
-    return run_length(pixels, i, count);
+    return fg_op_run_length(pixels, i, count);
 }
 
 static void unary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,

@@ -133,14 +133,6 @@ static void gather_pixels(const fg_op_context *context, const gather_run *run, f
     context->kernels->permute_f32(&args);
 }
 
-/* How many listed pixels from i on lie one behind the other in memory. */
-static uint32_t run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
-{
-    uint32_t n = 1;
-    while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
-    return n;
-}
-
 static void gather_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                            size_t out_stride, void *scratch)
 {
@@ -154,7 +146,7 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
         gather_run run = {.map = fg_op_table(context, GATHER_CHANNELS), .step = (ptrdiff_t)x->channels};
         if (plain) {
             run.x = x->data + pixels[i] * (size_t)x->channels;
-            run.count = run_length(pixels, i, count);
+            run.count = fg_op_run_length(pixels, i, count);
         } else {
             run = next_run(context, i, count, row, col);
         }
@@ -214,7 +206,7 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
         fg_permute_f32_args args = {.x_step = (ptrdiff_t)x->channels, .channels = x->channels, .out_step = out_stride};
         for (uint32_t i = 0; i < count; i += (uint32_t)args.pixels) {
             args.x = x->data + pixels[i] * (size_t)x->channels;
-            args.pixels = run_length(pixels, i, count);
+            args.pixels = fg_op_run_length(pixels, i, count);
             args.out = out + i * out_stride;
             context->kernels->permute_f32(&args);
         }

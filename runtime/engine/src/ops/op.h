@@ -93,6 +93,14 @@ static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uin
 
 static inline uint64_t fg_round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
+/* How many listed pixels from i on lie one behind the other in memory. */
+static inline uint32_t fg_op_run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
+{
+    uint32_t n = 1;
+    while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
+    return n;
+}
+
 /* Rows and columns of listed pixels. */
 void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col);
 /* Applies the node's activation to count rows of channels numbers. */
