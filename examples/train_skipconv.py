@@ -21,20 +21,15 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import shapes
 import torch
 from torch import Tensor, nn
 
 import converters
-import runtime
 from converters.skipconv import as_clips, gate_loss, skip_layers, skipify
 
 CHANNELS = ((16, 2), (32, 2), (32, 1), (32, 1), (32, 1))  # of each 3 x 3 convolution, and its stride
-PREPROCESS = {"resize": "none", "mean": 128.0, "scale": 1 / 64}
-CLOSED_LOOP = {"refresh": 0, "threshold_scale": 1.7}  # of the stream; chosen on clips of another seed
 HELD_OUT_SEED, HELD_OUT_CLIPS, HELD_OUT_LENGTH = 1_000_000, 32, 32
 
 
@@ -92,7 +87,7 @@ def add_gates(network: nn.Module, recipe: Recipe) -> None:
 def prepared(frames: shapes.Frames) -> Tensor:
     """(clips, T, 96, 96, 3) grey levels to (clips * T, 3, 96, 96), as the file's preprocess does it."""
     maps = torch.from_numpy(frames).flatten(0, 1).permute(0, 3, 1, 2)
-    return (maps.float() - PREPROCESS["mean"]) * PREPROCESS["scale"]
+    return (maps.float() - shapes.PREPROCESS["mean"]) * shapes.PREPROCESS["scale"]
 
 
 def train(recipe: Recipe) -> dict[str, nn.Sequential]:
@@ -148,40 +143,6 @@ def run_phase(name: str, network: nn.Module, recipe: Recipe, batches: range, rat
             print(f"{text}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True)
-class Score:
-    """Mean intersection over union of the classes, all frames and the last quarter; dense over executed MACs."""
-
-    overlap: float
-    late_overlap: float
-    cut: float
-
-
-def score(path: Path, clips: shapes.Clips, **options: Any) -> Score:
-    """Plays every clip from its start through the engine."""
-    stream = runtime.Stream(path, **options)
-    found, executed, dense = np.empty_like(clips.labels), 0, 0
-    for clip in range(clips.frames.shape[0]):
-        stream.reset()
-        for t, frame in enumerate(clips.frames[clip]):
-            result = stream.push(frame)
-            found[clip, t] = next(iter(result.values()))[0].argmax(0)
-            executed += result.macs + stream.stats().macs_gate
-            dense += result.macs_dense
-    quarter = clips.labels.shape[1] // 4
-    late = overlap(found[:, -quarter:], clips.labels[:, -quarter:])
-    return Score(overlap(found, clips.labels), late, dense / max(executed, 1))
-
-
-def overlap(found: shapes.Labels, labels: shapes.Labels) -> float:
-    """Intersection over union, mean over the classes."""
-    shares = []
-    for index in range(len(shapes.CLASSES)):
-        a, b = found == index, labels == index
-        shares.append(np.sum(a & b) / max(1, np.sum(a | b)))
-    return float(np.mean(shares))
-
-
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -203,11 +164,11 @@ def main() -> int:
         for name, source, conversion, stream in (
             ("dense twin", networks["twin"], {"gate": "none", "input_threshold": 0}, {"gating": False}),
             ("gated, as trained", networks["gated"], {}, {}),
-            ("gated, closed loop", networks["gated"], {"skip_mode": "closed_loop"}, CLOSED_LOOP),
+            ("gated, closed loop", networks["gated"], {"skip_mode": "closed_loop"}, shapes.CLOSED_LOOP),
         ):
             path = Path(temporary) / "net.fgm"
-            converters.convert(source, path, preprocess=PREPROCESS, input_shape=shape, **conversion)
-            scores[name] = score(path, held_out, **stream)
+            converters.convert(source, path, preprocess=shapes.PREPROCESS, input_shape=shape, **conversion)
+            scores[name] = shapes.score(path, held_out, **stream)
     print(f"held out: {count} clips of {HELD_OUT_LENGTH} frames")
     for name, each in scores.items():
         loss = 100 * (scores["dense twin"].overlap - each.overlap)
