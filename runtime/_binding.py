@@ -166,6 +166,7 @@ class EngineStream:
         self._stats = ffi.new("fg_stats *")
         self._tensor = ffi.new("fg_tensor *")
         self._views: dict[int, Array] = {}
+        self._grids: dict[int, tuple[int, int]] = {}  # of outputs
 
     def push(self, frames: Sequence[Array]) -> None:
         """Runs the network on one frame per input.
@@ -224,9 +225,11 @@ class EngineStream:
 
     def output_mask(self, index: int) -> npt.NDArray[np.bool_]:
         """(rows, cols): where the output changed in the last push."""
-        info = ffi.new("fg_output_info *")
-        _check(lib.fg_model_output_info(self.model.handle, index, info))
-        return self._mask(lib.fg_stream_output_mask, index, info.rows, info.cols)
+        if index not in self._grids:
+            info = ffi.new("fg_output_info *")
+            _check(lib.fg_model_output_info(self.model.handle, index, info))
+            self._grids[index] = info.rows, info.cols
+        return self._mask(lib.fg_stream_output_mask, index, *self._grids[index])
 
     def gate_map(self, index: int) -> npt.NDArray[np.float32]:
         """(rows, cols): gates of a node with a skip gate in the last push: 0, 0.5 or 1."""
@@ -249,7 +252,7 @@ class EngineStream:
 
     def _mask(self, function: Any, index: int, rows: int, cols: int) -> npt.NDArray[np.bool_]:
         mask = np.empty((rows, cols), np.bool_)  # one byte per pixel, 0 or 1
-        _check(function(self._handle, index, ffi.cast("uint8_t *", address(mask)), mask.size))
+        _check(function(self._handle, index, ffi.from_buffer("uint8_t[]", mask), mask.size))
         return mask
 
 
