@@ -47,7 +47,7 @@ def close_loops(graph: Graph) -> Graph:
 def describe_gate(gate: SkipGate) -> str:
     """One line: kind, threshold, structure, update and reference, quirks."""
     threshold = f"bias {gate.bias:g}" if gate.kind == SkipKind.GUMBEL else f"eps {gate.eps:g}"
-    parts = [f"{gate.kind.name.lower()} {threshold}"]
+    parts = [f"{gate.kind.name.lower()} {threshold}" if gate.leader is None else f"shared with {gate.leader}"]
     parts += [f"blocks of {gate.block}"] if gate.block > 1 else []
     parts += [gate.update.name.lower(), f"reference {gate.reference.name.lower()}"]
     parts += [name for name, on in (("floor", gate.floor), ("half", gate.half)) if on]
@@ -63,6 +63,8 @@ def skip_notes(graph: Graph) -> list[str]:
         named = f"{node.name} ({describe_gate(gate).partition(',')[0]})"
         if gate.fires_on_zero:
             still.append(named)
+        elif gate.leader is not None:
+            continue
         elif gate.bias >= 0 if gate.kind == SkipKind.GUMBEL else gate.eps <= 0:
             changes.append(named)
         if value.rows % gate.block or value.cols % gate.block:

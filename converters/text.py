@@ -71,6 +71,9 @@ def _gate(gate: Gate) -> str:
         flags = [name for name, on in (("floor", gate.floor), ("half", gate.half)) if on]
         flags += [f"reset {gate.reset}"] if gate.reset else []
         threshold = f"bias {_number(gate.bias)}" if gate.scale == 0 else f"eps {_number(gate.eps)}"
+        if gate.leader is not None:
+            parts = [gate.leader, gate.update.name.lower(), gate.reference.name.lower(), *flags]
+            return f" shared({', '.join(parts)})"
         text = f" {gate.kind.name.lower()}({threshold}, scale {_number(gate.scale)}, block {gate.block}"
         return f"{text}, {', '.join([gate.update.name.lower(), gate.reference.name.lower(), *flags])})"
     text = f" hold(alpha {_number(gate.alpha)}, {gate.norm.name.lower()}, block {gate.block}"

@@ -72,7 +72,8 @@ def verify(graph: Graph, stage: str = "graph") -> Graph:
         known.add(item.value)
     for node in graph.nodes:
         where = f"{stage}: {node.op} {node.name!r}"
-        for read in node.inputs:
+        leader = node.gate.leader if isinstance(node.gate, SkipGate) else None
+        for read in (*node.inputs, leader):
             _require(read is None or read in known, where, f"reads {read!r}, which is not known at that point")
         _require(node.output in graph.values and node.output not in known, where, f"{node.output!r} is known already")
         _require(graph.values[node.output].kind == ValueKind.NODE, where, f"output {node.output!r} is no node's value")
@@ -134,6 +135,7 @@ def _node(graph: Graph, node: Node, where: str) -> None:
     _require(extents is None or extents == out.extents, where, f"gives {extents}, not {out.extents}")
     if isinstance(node.gate, SkipGate):
         _skip_gate(node, node.gate, inputs, out, where)
+        _shared_gate(graph, node.gate, out, where)
 
 
 def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: str) -> None:
@@ -151,9 +153,11 @@ def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: 
     shape = (1, 1, x.channels, a.kernel_h * a.kernel_w)
     _require((weights is not None) == gumbel, where, "has gate weights" if weights else "lacks gate weights")
     _require(weights is None or _shape(weights) == shape, where, f"weights are not a constant of {shape}")
-    numbers = (gate.eps, gate.scale, gate.bias)
-    _require(all(map(math.isfinite, numbers)) and (gumbel or gate.scale > 0), where, f"has numbers {numbers}")
-    _require(numbers[:2] == (0, 0) if gumbel else gate.bias == 0, where, f"has numbers {numbers} of another kind")
+    numbers, shared = (gate.eps, gate.scale, gate.bias), gate.kind == SkipKind.SHARED
+    own = gumbel or shared or gate.scale > 0
+    _require(all(map(math.isfinite, numbers)) and own, where, f"has numbers {numbers}")
+    fits = not any(numbers) if shared else numbers[:2] == (0, 0) if gumbel else gate.bias == 0
+    _require(fits, where, f"has numbers {numbers} of another kind")
     _require(0 <= gate.reset < 1 << 32, where, f"has reset {gate.reset}")
     _require(not (gumbel and (gate.floor or gate.half)), where, "floors or halves")
     _require(official or not gate.half, where, "halves, but does not update by residuals to the last frame")
@@ -161,6 +165,20 @@ def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: 
     _require(
         not residual or node.activation.kind == Activation.IDENTITY, where, "adds residuals, but has an activation"
     )
+
+
+def _shared_gate(graph: Graph, gate: SkipGate, out: Value, where: str) -> None:
+    """The rules of a shared gate, and that other gates are none; that the leader comes before is known."""
+    _require((gate.leader is not None) == (gate.kind == SkipKind.SHARED), where, f"has leader {gate.leader!r}")
+    if gate.leader is None:
+        return
+    node, value = graph.producers().get(gate.leader), graph.values[gate.leader]
+    led = node.gate if node is not None else None
+    _require(isinstance(led, SkipGate) and led.leader is None, where, f"{gate.leader!r} has no skip gate of its own")
+    assert isinstance(led, SkipGate)
+    _require(value.extents[:2] == out.extents[:2], where, f"{gate.leader!r} has {value.extents[:2]} pixels")
+    fits = (gate.reset, gate.half, gate.floor, gate.block) == (led.reset, led.half, False, 1)
+    _require(fits, where, f"has other resets or halves than {gate.leader!r}, or floors or blocks of its own")
 
 
 def _shape(value: Value) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,9 +206,10 @@ def _values(graph: Graph, tables: _Tables) -> tuple[bytearray, bytearray]:
 def _nodes(graph: Graph, tables: _Tables) -> tuple[bytes, bytes]:
     records: list[bytes] = []
     index: list[int] = []
+    positions = {node.output: i for i, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         inputs = _input_indices(node, tables)
-        records.append(_node(node, tables, len(index), len(inputs)))
+        records.append(_node(node, tables, positions, len(index), len(inputs)))
         index += inputs
     return b"".join(records), struct.pack(f"<{len(index)}I", *index)
 
@@ -234,7 +236,7 @@ def _input_indices(node: Node, tables: _Tables) -> list[int]:
     return indices
 
 
-def _node(node: Node, tables: _Tables, first_input: int, input_count: int) -> bytes:
+def _node(node: Node, tables: _Tables, positions: Mapping[str, int], first_input: int, input_count: int) -> bytes:
     parameters = [*node.activation.parameters, 0.0, 0.0, 0.0, 0.0][:4]
     if node.activation.kind == Activation.IDENTITY:
         parameters = [0.0] * 4
@@ -252,7 +254,8 @@ def _node(node: Node, tables: _Tables, first_input: int, input_count: int) -> by
         int(node.activation.kind),
         *parameters,
         *_gate(node.gate),
-        *[0] * 10,
+        _leader(node, positions),
+        *[0] * 9,
     )
     return head + struct.pack(layout, *words)
 
@@ -266,6 +269,14 @@ def _gate(gate: Gate | None) -> tuple[int | float, ...]:
     parts = (gate.update, gate.reference, gate.floor, gate.half)
     flags = sum(int(part) << bit for bit, part in enumerate(parts))
     return (int(gate.kind), 0, gate.block, 0.0, 0.0, flags, gate.eps, gate.scale, gate.bias, gate.reset)
+
+
+def _leader(node: Node, positions: Mapping[str, int]) -> int:
+    """Number of the node whose gates a node shares, else 0."""
+    leader = node.gate.leader if isinstance(node.gate, SkipGate) else None
+    if leader is not None and leader not in positions:
+        raise FormatError(f"node {node.name!r} shares the gate of {leader!r}, which no node makes")
+    return 0 if leader is None else positions[leader]
 
 
 def _source_shape(value: Value) -> tuple[int, ...]:

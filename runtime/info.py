@@ -39,6 +39,8 @@ def _gate(gate: Gate | None) -> str:
         return "-"
     if not isinstance(gate, SkipGate):
         return f"hold {gate.alpha:g} {GateNorm(gate.norm).name.lower()} {gate.block}"
+    if gate.leader is not None:
+        return f"shared {gate.leader} {gate.update.name.lower()} {gate.reference.name.lower()}"
     threshold = f"{gate.eps:g}" if gate.scale else f"{gate.bias:g}"
     kind = f"{gate.kind.name.lower()} {threshold} {gate.block} {gate.update.name.lower()} {gate.reference.name.lower()}"
     return f"{kind} (everywhere)" if gate.fires_on_zero else kind

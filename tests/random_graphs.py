@@ -44,7 +44,7 @@ class GraphMaker:
         exact: sums are exact in float32, whatever their order.
         nodes: at least so many.
         gates: some nodes are gated, by hold gates and by skip gates in a closed loop that recomputes.
-        skips: skip gates are of all kinds; then threshold 0 and refreshes promise nothing.
+        skips: skip gates are of all kinds, some shared; then threshold 0 and refreshes promise nothing.
     """
 
     def __init__(
@@ -131,6 +131,31 @@ class GraphMaker:
         )
         return norm, [None, bias]
 
+    def follow(self) -> None:
+        """Now and then a convolution that shares the gate of one before, with a value of as many pixels as input."""
+        leaders = [n for n in self.graph.nodes if isinstance(n.gate, g.SkipGate) and n.gate.leader is None]
+        if not leaders or self.rng.random() < 0.4:
+            return
+        leader = leaders[int(self.rng.integers(len(leaders)))]
+        assert isinstance(leader.gate, g.SkipGate)
+        pixels = self.graph.values[leader.output].extents[:2]
+        fitting = [n for n in self.running if self.graph.values[n].extents[:2] == pixels]
+        if not fitting:
+            return
+        x = self.graph.values[fitting[int(self.rng.integers(len(fitting)))]]
+        update, reference = g.SkipUpdate.RESIDUAL, g.SkipReference.LAST
+        if not leader.gate.half:
+            update, reference = g.SkipUpdate(int(self.rng.integers(2))), g.SkipReference(int(self.rng.integers(2)))
+        official = (update, reference) == (g.SkipUpdate.RESIDUAL, g.SkipReference.LAST)
+        kernel, out = int(self.rng.choice([1, 3])), int(self.rng.integers(1, 20))
+        pads = dict.fromkeys(("pad_top", "pad_left", "pad_bottom", "pad_right"), kernel // 2)
+        bias = self.weights(out) if official and self.rng.random() < 0.5 else None
+        activation = self.activation() if update == g.SkipUpdate.RECOMPUTE else g.ActivationSpec()
+        inputs = [x.name, self.weights(kernel, kernel, x.channels, out), self.weights(out), None, None, bias]
+        common = {"half": leader.gate.half, "reset": leader.gate.reset, "leader": leader.output}
+        gate = g.SkipGate(g.SkipKind.SHARED, update=update, reference=reference, **common)  # type: ignore[arg-type]
+        self.add(g.Conv2d(kernel, kernel, **pads), inputs, activation=activation, skip=gate)
+
     def add(
         self,
         attributes: g.Attributes,
@@ -210,6 +235,8 @@ class GraphMaker:
             inputs.append(fitting[-1])
             attributes = g.Conv2d(**geometry, groups=groups, residual=int(self.rng.integers(1, 3)))
         self.add(attributes, inputs, activation=activation, skip=skip)
+        if self.skips:
+            self.follow()
 
     def step_conv_again(self) -> None:
         self.step_conv()

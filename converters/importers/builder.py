@@ -173,7 +173,7 @@ class Builder:
         kept = []
         for node in reversed(self.graph.nodes):
             if node.output in needed:
-                needed.update(name for name in node.inputs if name is not None)
+                needed.update(node.reads)
                 kept.append(node)
         self.graph.nodes = kept[::-1]
         self.graph.values = {

@@ -42,7 +42,7 @@ def _skip_conv(node: OnnxNode, builder: Builder) -> Result:
     result = convolution(node, builder)
     conv = builder.graph.nodes[-1]
     assert isinstance(conv.attributes, Conv2d)
-    conv.gate = bind(spec, weights_of(node), result.extents[0])
+    conv.gate = _share(spec, builder) if spec.gate == "shared" else bind(spec, weights_of(node), result.extents[0])
     conv.inputs = [*conv.inputs, None, None, None, None][:6]
     if spec.gate == "gumbel":
         weights, bias = _gate_weights(node, (x.shape[1], conv.attributes.kernel_h, conv.attributes.kernel_w))
@@ -78,6 +78,34 @@ def bind(spec: SkipSpec, weights: Array, rows: int) -> SkipGate:
         scale=max(scale, float(np.finfo(np.float32).tiny)),  # of weights that are all 0
         floor=spec.quirks,
         half=spec.quirks and residual and last,
+    )
+
+
+def _share(spec: SkipSpec, builder: Builder) -> SkipGate:
+    """The gate of the convolution that was made last, which shares that of one before it.
+
+    Raises:
+        Unsupported: there is no such one, or it has another grid, resets or halves.
+    """
+    *before, conv = builder.graph.nodes
+    leader = next((node for node in before if spec.leader in (node.name, node.output)), None)
+    if leader is None or not isinstance(leader.gate, SkipGate) or leader.gate.leader is not None:
+        raise Unsupported(f"leader is {spec.leader!r}, which is no SkipConv before it with a gate of its own", REMEDY)
+    own, other = (builder.graph.values[node.output].extents[:2] for node in (conv, leader))
+    if own != other:
+        raise Unsupported(f"its output has {own} pixels and that of its leader {spec.leader!r} {other}", REMEDY)
+    if spec.reset_interval not in (0, leader.gate.reset):
+        raise Unsupported(f"reset_interval is {spec.reset_interval}, that of its leader {leader.gate.reset}", REMEDY)
+    residual, last = spec.update == "residual", spec.reference == "last"
+    if leader.gate.half and not (residual and last):
+        raise Unsupported(f"its leader {spec.leader!r} halves residuals, which it does not have", REMEDY)
+    return SkipGate(
+        SkipKind.SHARED,
+        update=SkipUpdate.RESIDUAL if residual else SkipUpdate.RECOMPUTE,
+        reference=SkipReference.LAST if last else SkipReference.FIRED,
+        half=leader.gate.half,
+        reset=leader.gate.reset,
+        leader=leader.output,
     )
 
 

@@ -24,7 +24,7 @@ from runtime.reference.errors import ArgumentError, Error
 DOMAIN, OP, VERSION = "framegate", "SkipConv", 1  # of the ONNX convention
 GEOMETRY = ("kernel_shape", "strides", "pads", "dilations", "group", "auto_pad")  # its attributes that Conv has, too
 Floats = npt.NDArray[np.float32]
-GATES = ("norm_input", "norm_output", "gumbel")
+GATES = ("norm_input", "norm_output", "gumbel", "shared")
 UPDATES = ("residual", "recompute")
 REFERENCES = ("last", "fired")
 STRUCTURES = (1, 2, 4, 8)
@@ -35,7 +35,7 @@ class SkipSpec:
     """The gate of one convolution; the defaults are what the official module of the CVPR 2021 paper does.
 
     Attributes:
-        gate: "norm_input" (Eq. 5), "norm_output" (Eq. 7) or "gumbel" (Eq. 8).
+        gate: "norm_input" (Eq. 5), "norm_output" (Eq. 7), "gumbel" (Eq. 8), or "shared": the gates of ``leader``.
         eps: threshold of a norm gate, as the source network has it.
         structure: side of the blocks that fire as one: 1, 2, 4 or 8.
         update: "residual" adds the convolution of the residual to the held output, "recompute" replaces the output.
@@ -46,6 +46,8 @@ class SkipSpec:
         reset_interval: every so many frames all is computed anew; 0: never.
         weight_norm: sum of the absolute weights, for "norm_output"; 0: of the weights as they are. To be given where
             those are no longer the ones the network was trained with (a batch norm folded into them).
+        leader: name (``module``) or output of an earlier SkipConv with as many rows and cols, for "shared"; its eps,
+            structure and reset_interval serve both.
     """
 
     gate: str
@@ -57,6 +59,7 @@ class SkipSpec:
     quirks: bool = True
     reset_interval: int = 0
     weight_norm: float = 0.0
+    leader: str = ""
 
     def check(self) -> None:
         """Raises ArgumentError, naming the attribute, its value and what is possible."""
@@ -67,13 +70,18 @@ class SkipSpec:
             raise ArgumentError(f"eps is {self.eps}; it is a finite number")
         if not (math.isfinite(self.weight_norm) and self.weight_norm >= 0):
             raise ArgumentError(f"weight_norm is {self.weight_norm}; it is a finite number, 0 or more")
+        if (self.gate == "shared") != bool(self.leader):
+            raise ArgumentError(
+                f"gate is {self.gate} and leader {self.leader!r}; shared gates, and no others, have one"
+            )
         if self.reset_interval < 0:
             raise ArgumentError(f"reset_interval is {self.reset_interval}; it is a number of frames, 0: never")
 
     def to_attributes(self) -> dict[str, Any]:
         """The attributes of a SkipConv node that tell of the gate."""
         values = dataclasses.asdict(self)
-        return {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
+        given = {name: value for name, value in values.items() if value or name != "leader"}
+        return {name: int(value) if isinstance(value, bool) else value for name, value in given.items()}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> SkipSpec:
@@ -125,7 +133,10 @@ class Described:
             return None
         if base is None and kind is None:
             raise ArgumentError(f"it is a plain convolution: the description must name its gate ({', '.join(GATES)})")
-        spec = dataclasses.replace(base or SkipSpec(str(kind)), **self.attributes)
+        base = base or SkipSpec(str(kind))
+        if kind not in (None, "shared"):
+            base = dataclasses.replace(base, leader="")
+        spec = dataclasses.replace(base, **self.attributes)
         spec.check()
         return spec
 
@@ -140,6 +151,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "quirks": (bool,),
     "reset_interval": (int,),
     "weight_norm": (int, float),
+    "leader": (str,),
 }
 _KEYS = {"gate_weight": "{name}.gate.gate_network.0.weight", "gate_bias": "{name}.gate.gate_network.0.bias"}
 

@@ -35,7 +35,7 @@ class Found:
     spec: SkipSpec | None
     gate_weight: Floats | None = None
     gate_bias: Floats | None = None
-    follows: bool = False  # another layer's gate
+    follows: bool = False  # its module takes another one's gate; without a spec in vain
 
 
 @contextlib.contextmanager
@@ -53,12 +53,14 @@ def marked(torch: Any, root: Any, description: Description | None) -> Iterator[t
         ArgumentError: the description does not fit. UnsupportedError: a module cannot be expressed; both name it.
     """
     markers: dict[int, Any] = {}
-    for path, module in _convolutions(torch, root).items():
-        found = _found(path, module, description)
+    convolutions = _convolutions(torch, root)
+    leaders = {id(each.gate): path for path, each in convolutions.items() if is_skip_conv(each) and leads(each)}
+    for path, module in convolutions.items():
+        found = _found(path, module, description, leaders)
         if found is not None:
             markers[id(module)] = _marker_class(torch)(found)
     if description is not None:
-        description.require_used(list(_convolutions(torch, root)))
+        description.require_used(list(convolutions))
     swapped = [
         (parent, name, child)
         for parent in root.modules()
@@ -90,16 +92,18 @@ def _convolutions(torch: Any, root: Any) -> dict[str, Any]:
     return found
 
 
-def _found(path: str, module: Any, description: Description | None) -> Found | None:
+def _found(path: str, module: Any, description: Description | None, leaders: Mapping[int, str]) -> Found | None:
     """The convolution as a Skip-Convolution; None: it is none, and stays one."""
     described = description.find([path]) if description is not None else None
     skips = is_skip_conv(module)
     if not skips and described is None:
         return None
-    if skips and not getattr(module, "leads", True):
+    follows = skips and not leads(module)
+    if follows and id(module.gate) not in leaders:
         return Found(path, module, None, follows=True)
     try:
-        spec, weight, bias = read_gate(module) if skips else (None, None, None)
+        leader = leaders[id(module.gate)] if follows else ""
+        spec, weight, bias = read_gate(module, leader) if skips else (None, None, None)
         if described is not None:
             spec = described.spec(spec)
             weight = weight if described.gate_weight is None else described.gate_weight
@@ -113,7 +117,7 @@ def _found(path: str, module: Any, description: Description | None) -> Found | N
             raise UnsupportedError(f"padding_mode is {module.padding_mode!r}; only zeros is supported behind a gate")
     except (ArgumentError, UnsupportedError) as error:
         raise type(error)(f"{path}: {error}") from error
-    return Found(path, module, spec, weight, bias)
+    return Found(path, module, spec, weight, bias, follows and spec.gate == "shared")
 
 
 def is_skip_conv(module: Any) -> bool:
@@ -122,8 +126,15 @@ def is_skip_conv(module: Any) -> bool:
     return named and hasattr(module, "gate_type") and hasattr(module, "gate")
 
 
-def read_gate(module: Any) -> tuple[SkipSpec, Floats | None, Floats | None]:
+def leads(module: Any) -> bool:
+    """Whether a Skip-Convolution evaluates its gate; else it takes what another one's evaluation gave."""
+    return bool(getattr(module, "leads", True))
+
+
+def read_gate(module: Any, leader: str = "") -> tuple[SkipSpec, Floats | None, Floats | None]:
     """The gate of a Skip-Convolution, and a Gumbel gate's weights (1, C_in, kernel_h, kernel_w) and bias (1,).
+
+    With ``leader``, the path of the one that evaluates it, it is shared and has no weights.
 
     Raises:
         ArgumentError, UnsupportedError: it has no gate of a known kind.
@@ -136,6 +147,8 @@ def read_gate(module: Any) -> tuple[SkipSpec, Floats | None, Floats | None]:
         "residual_bias": bool(getattr(module, "residual_bias", True)),
         "quirks": bool(getattr(module, "framegate_quirks", True)),
     }
+    if leader:
+        return SkipSpec("shared", leader=leader, **own), None, None
     if kind == "gumbel-gate":
         network = gate.gate_network[0]
         _same_geometry(module, network)
@@ -293,18 +306,31 @@ def node_attributes(found: Found) -> dict[str, Any]:
     return {**geometry, **spec.to_attributes(), "module": found.path}
 
 
+def _settle(markers: list[Any]) -> None:
+    """After a run, when sizes are known: takes shared gates away that the file cannot express."""
+    led = {marker.found.path: marker for marker in markers if marker.found.spec and marker.found.spec.gate != "shared"}
+    for marker in markers:
+        spec = marker.found.spec
+        if not marker.found.follows or spec is None:
+            continue
+        leader = led.get(spec.leader)
+        if leader is None or leader.output_shape[2:] != marker.output_shape[2:]:
+            marker.found, marker.attributes = dataclasses.replace(marker.found, spec=None), {}
+
+
 def notes_on(markers: list[Any]) -> list[str]:
     """What to know about the modules after a run of the network: which were not reached, whose numbers are overwritten.
 
     Raises:
         UnsupportedError: a module was called more than once, where one state would serve several places.
     """
-    followers = [marker.found.path for marker in markers if marker.found.follows]
+    _settle(markers)
+    alone = [marker.found.path for marker in markers if marker.found.follows and marker.found.spec is None]
     notes = []
-    if followers:
+    if alone:
         notes.append(
-            f"{', '.join(followers)}: these share the gate of a layer before them; they run without gate, wherever "
-            "their input changed: where that layer fired, and in a margin around it"
+            f"{', '.join(alone)}: these share the gate of a layer whose output has other sides, or that has none; they "
+            "run without gate, wherever their input changed"
         )
     for marker in markers:
         path, calls = marker.found.path, len(marker.seen) // 2

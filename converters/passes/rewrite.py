@@ -54,7 +54,7 @@ class Rewriter:
         nodes = []
         for node in reversed(list(self.live())):
             if node.output in needed:
-                needed.update(name for name in node.inputs if name is not None)
+                needed.update(node.reads)
                 nodes.append(node)
         values = {name: value for name, value in self.values.items() if name in needed}
         return dataclasses.replace(self._graph, values=values, nodes=nodes[::-1], outputs=self.outputs)
@@ -131,13 +131,28 @@ class Rewriter:
             del self.producer[node.output]
 
     def absorb(self, node: Node, reader: Node) -> None:
-        """Lets ``node`` produce what its sole reader produced, in the reader's place; the reader goes."""
+        """Lets ``node`` produce what its sole reader produced, in the reader's place; the reader goes.
+
+        A node whose gate others share stays where it is, before them: what it absorbs reads nothing else that runs.
+        """
         self.remove(reader)
-        del self.producer[node.output]
-        node.output = reader.output
-        self.producer[node.output] = node
+        if self._rename(node, reader.output):
+            return
         del self.nodes[self._position(node)]
         self.nodes.insert(self._position(reader), node)
+
+    def _rename(self, node: Node, output: str) -> bool:
+        """Lets a node produce another value; whether others share its gate, who know it by that."""
+        followers = [
+            each for each in self.live() if isinstance(each.gate, SkipGate) and each.gate.leader == node.output
+        ]
+        for each in followers:
+            assert isinstance(each.gate, SkipGate)
+            each.gate = dataclasses.replace(each.gate, leader=output)
+        del self.producer[node.output]
+        node.output = output
+        self.producer[output] = node
+        return bool(followers)
 
     def _position(self, node: Node) -> int:
         return next(i for i, other in enumerate(self.nodes) if other is node)
@@ -155,9 +170,7 @@ class Rewriter:
             self.remove(node)
             for reader in list(self._readers[x]):
                 self.set_inputs(reader, [y if name == x else name for name in reader.inputs])
-            del self.producer[x]
-            source.output = y
-            self.producer[y] = source
+            self._rename(source, y)
             return True
         for reader in list(self._readers[y]):
             self.set_inputs(reader, [x if name == y else name for name in reader.inputs])

@@ -367,6 +367,7 @@ class SkipKind(enum.IntEnum):
     NORM_INPUT = 2
     NORM_OUTPUT = 3
     GUMBEL = 4
+    SHARED = 5  # another node's gates
 
 
 class SkipUpdate(enum.IntEnum):
@@ -392,7 +393,7 @@ class SkipGate:
     semantics; the official module has ``floor`` and ``half`` on norm gates, too.
 
     Attributes:
-        kind: norm_input (Eq. 5), norm_output (Eq. 7) or gumbel (Eq. 8).
+        kind: norm_input (Eq. 5), norm_output (Eq. 7), gumbel (Eq. 8), or shared: the gates of ``leader``.
         eps: threshold of a norm gate; 0 for gumbel.
         scale: factor of a norm gate's sum of |r|; official: 1 / (kernel_h * kernel_w * rows of the output), for
             norm_output times mean |weights| before folding. 0 for gumbel.
@@ -402,7 +403,9 @@ class SkipGate:
         reference: last or fired.
         floor: values are rounded down to multiples of 1e-5 (official norm gates).
         half: a value equal to eps gives a gate of 0.5 (official norm gates).
-        reset: the node starts anew before every push t with t mod reset = 0; 0 never.
+        reset: the node starts anew before every push t with t mod reset = 0; 0 never. shared: as the leader's.
+        leader: shared only: the output of an earlier node with gates of its own and as many rows and cols. Then eps,
+            scale and bias are 0, block is 1, and half is the leader's.
     """
 
     kind: SkipKind
@@ -415,11 +418,12 @@ class SkipGate:
     floor: bool = False
     half: bool = False
     reset: int = 0
+    leader: str | None = None
 
     @property
     def fires_on_zero(self) -> bool:
         """Whether a zero residual passes: then gates are evaluated everywhere in every push."""
-        if self.reference == SkipReference.FIRED:
+        if self.reference == SkipReference.FIRED or self.kind == SkipKind.SHARED:
             return False
         if self.kind == SkipKind.GUMBEL:
             return self.bias >= 0
@@ -475,6 +479,12 @@ class Node:
     def op(self) -> str:
         """The operator's name."""
         return self.attributes.NAME
+
+    @property
+    def reads(self) -> list[str]:
+        """The values it depends on: its inputs, and the output of the node whose gate it shares."""
+        leader = self.gate.leader if isinstance(self.gate, SkipGate) else None
+        return [name for name in (*self.inputs, leader) if name is not None]
 
 
 @dataclass(frozen=True)

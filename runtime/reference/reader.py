@@ -238,8 +238,17 @@ class _Reader:
             raise FormatError(f"{title} writes {out!r}, which names another producer", node=index)
         spec = ActivationSpec(Activation(kind), tuple(rest[: PARAMETERS.get(Activation(kind), 0)]))
         attributes = _attributes(OPS[op], record[fgm.NODE_HEAD.size :])
-        gate = _gate(index, rest[4:14])
+        gate = self._gate(index, rest[4:15])
         self.result.nodes.append(Node(self._string(name), attributes, inputs, out, spec, gate))
+
+    def _gate(self, index: int, fields: list[float]) -> Gate | None:
+        """The gate of a node record's fields. Raises FormatError or UnsupportedError."""
+        gate, leader = _gate(index, fields[:-1]), int(fields[-1])
+        if not isinstance(gate, SkipGate) or gate.kind != SkipKind.SHARED:
+            return gate
+        if leader >= index or not isinstance(self.result.nodes[leader].gate, SkipGate):
+            raise FormatError(f"node {index} shares the gate of node {leader}, which is no earlier one", node=index)
+        return dataclasses.replace(gate, leader=self.result.nodes[leader].output)
 
     def _unpack_weights(self) -> None:
         """Gives every convolution natural weights; a constant that is read in several ways becomes several values."""

@@ -28,7 +28,9 @@ class SkipNode:
         self._weights, self._bias = given[1], given[2]
         self._gate_weights, self._residual_bias = given[GATE_WEIGHTS], given[RESIDUAL_BIAS]
         rows, cols, channels = inputs[0].shape
-        taps = node.attributes.kernel_h * node.attributes.kernel_w if node.gate.kind == SkipKind.GUMBEL else 1
+        self._shared = node.gate.kind == SkipKind.SHARED
+        window = node.attributes.kernel_h * node.attributes.kernel_w
+        taps = window if node.gate.kind == SkipKind.GUMBEL else int(not self._shared)
         self._reference: Floats = np.zeros((rows, cols, channels), np.float32)
         self._taps: Floats = np.zeros((rows, cols, taps), np.float32)  # what a pixel adds to the values of gates
         self._dirty: Mask = np.zeros((rows, cols), np.bool_)  # differs from the reference in a bit
@@ -50,7 +52,9 @@ class SkipNode:
         self.macs_gate = 0
         self.macs_official = macs
 
-    def push(self, x: Floats, changed: Mask, held: Floats, scale: np.float32, macs: int) -> tuple[Mask, Floats]:
+    def push(
+        self, x: Floats, changed: Mask, held: Floats, scale: np.float32, macs: int, leader: Floats | None = None
+    ) -> tuple[Mask, Floats]:
         """One push in which not all is computed.
 
         Args:
@@ -59,6 +63,7 @@ class SkipNode:
             held: the output.
             scale: of a closed loop's threshold; 0 also in a refresh.
             macs: of one output pixel.
+            leader: gates of the node that leads, in this push, for a shared gate.
 
         Returns:
             Which output pixels are updated, and an array that holds their new values.
@@ -66,8 +71,10 @@ class SkipNode:
         with np.errstate(all="ignore"):
             self._measure(x, changed)
             by_bits = self.closed and scale == 0
-            self.gates = self._gates(changed, scale if self.closed else np.float32(1))
+            self.gates = self._gates(changed, scale if self.closed else np.float32(1), leader)
             moved, updated = changed, self.gates
+            if self._shared and self._residual and self._residual_bias is None:  # elsewhere nothing is added
+                updated = np.where(self._footprint(changed), updated, np.float32(0))
             if self.closed:
                 moved = self._dirty if by_bits else self._dirty & self._reach(self.gates > 0)
                 updated = self._footprint(moved).astype(np.float32)
@@ -77,7 +84,8 @@ class SkipNode:
             self._taps[moved] = 0
             self._dirty = self._dirty & ~moved
             new = self._update(x, change, updated, held)
-        self.macs_official = int(2 * updated.sum(dtype=np.float64)) * macs // 2
+        counted = self.gates if self._shared and not self.closed else updated
+        self.macs_official = int(2 * counted.sum(dtype=np.float64)) * macs // 2
         if self._gate.kind == SkipKind.GUMBEL:
             self.macs_official += updated.size * self._taps.shape[2] * x.shape[2]
         return updated > 0, new
@@ -86,7 +94,9 @@ class SkipNode:
         """The residuals' part in the values of gates, and where the closed loop's reference is left behind."""
         distance = np.abs(x - self._reference)[changed]
         self.macs_gate = 0
-        if self._gate_weights is None:
+        if self._shared:
+            pass
+        elif self._gate_weights is None:
             self._taps[changed] = fold_lanes(np.add, 0.0, distance)[:, None]
         else:
             self._taps[changed] = distance @ self._gate_weights.reshape(x.shape[2], -1)
@@ -94,9 +104,12 @@ class SkipNode:
         bits = np.ascontiguousarray(x).view(np.uint32) != self._reference.view(np.uint32)
         self._dirty[changed] = bits.any(axis=2)[changed]
 
-    def _gates(self, changed: Mask, scale: np.float32) -> Floats:
+    def _gates(self, changed: Mask, scale: np.float32, leader: Floats | None) -> Floats:
         """0, 0.5 or 1 for each output (rows, cols)."""
         gate = self._gate
+        if self._shared:
+            assert leader is not None
+            return np.array(leader)
         value = np.zeros(self._extents[:2], np.float32)
         for tap, (target, source, _) in enumerate(window_taps(self._attributes, self._extents, changed.shape)):
             value[target] += self._taps[..., min(tap, self._taps.shape[2] - 1)][source]

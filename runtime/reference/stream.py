@@ -274,7 +274,8 @@ class ReferenceStream:
             new = compute(node.attributes, inputs, held.shape, node.activation)
         else:
             changed = self._masks[str(node.inputs[0])]
-            updated, new = skip.push(inputs[0], changed, held, scale, int(state.macs_map[0, 0]))
+            leader = self._gates_of(node.gate.leader)
+            updated, new = skip.push(inputs[0], changed, held, scale, int(state.macs_map[0, 0]), leader)
         mask[...] = updated & _bits_differ(new, held)
         held[mask] = new[mask]
         state.computed, state.changed = int(updated.sum()), int(mask.sum())
@@ -282,6 +283,13 @@ class ReferenceStream:
         state.macs_total += state.macs
         if restarting:
             skip.restart(inputs[0], state.macs)
+
+    def _gates_of(self, leader: str | None) -> Floats | None:
+        """The gates in this push of the node that makes a value."""
+        if leader is None:
+            return None
+        states = zip(self._graph.nodes, self._states, strict=True)
+        return next(state.skip.gates for node, state in states if node.output == leader and state.skip)
 
     def _measure(self) -> None:
         """The standard deviations that thresholds are relative to, where the file gives none."""

@@ -25,6 +25,18 @@ def test_closed_loops_keep_thresholds_and_drop_quirks(network) -> None:
     assert [node.name for node, _ in skip_gated(after)] == [norm.name, gumbel.name]
 
 
+def test_shared_gates_stay_shared(network) -> None:
+    n = network()
+    y = n.skip_conv("x", 3, kind=SkipKind.NORM_INPUT, eps=0.5, half=True, reset=4)
+    z = n.skip_conv(y, 3, kind=SkipKind.SHARED, half=True, reset=4, leader=y, scale=0.0)
+    n.graph.nodes[-1].inputs[4] = None
+    graph = verify(n.finish(z))
+    assert skip_notes(graph) == []
+    after = verify(close_loops(graph))
+    assert after.nodes[1].gate == SkipGate(SkipKind.SHARED, leader=y, **FIRED)
+    assert describe_gate(after.nodes[1].gate) == f"shared with {y}, recompute, reference fired"
+
+
 def test_notes_on_gates_that_hold_little_back(network) -> None:
     n = network(6, 8)
     y = n.skip_conv("x", 3, kind=SkipKind.GUMBEL, bias=0.0)

@@ -145,6 +145,46 @@ def test_a_broken_skip_gate_is_found(network, gate: SkipGate, inputs: list[str |
         verify(graph, "test")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"leader": None}, "has leader None"),
+        ({"kind": SkipKind.NORM_INPUT, "scale": 1.0}, "has leader"),
+        ({"leader": "nowhere"}, "reads 'nowhere', which is not known at that point"),
+        ({"leader": "t"}, "reads 't', which is not known at that point"),
+        ({"leader": "x"}, "'x' has no skip gate of its own"),
+        ({"reset": 3}, "has other resets or halves"),
+        ({"half": True}, "has other resets or halves"),
+        ({"block": 2}, "blocks of its own"),
+        ({"scale": 1.0}, r"numbers \(0.0, 1.0, 0.0\) of another kind"),
+        ({}, None),
+    ],
+)
+def test_a_broken_shared_gate_is_found(network, change: dict[str, object], message: str | None) -> None:
+    n = network()
+    y = n.skip_conv("x", 3, kind=SkipKind.NORM_INPUT, eps=0.5)
+    n.skip_conv("x", 3, kind=SkipKind.NORM_INPUT)
+    graph = n.finish(y)
+    first, second = graph.nodes
+    graph.values["t"] = dataclasses.replace(graph.values.pop(second.output), name="t")
+    second.output = "t"
+    second.gate = dataclasses.replace(SkipGate(SkipKind.SHARED, leader=first.output), **change)
+    if message is None:
+        assert verify(graph, "test") is graph
+        return
+    with pytest.raises(FormatError, match=message):
+        verify(graph, "test")
+
+
+def test_a_shared_gate_needs_the_leaders_pixels(network) -> None:
+    n = network()
+    y = n.skip_conv("x", 3, kind=SkipKind.NORM_INPUT, eps=0.5)
+    z = n.skip_conv("x", 3, kernel=3, kind=SkipKind.NORM_INPUT)
+    n.graph.nodes[-1].gate = SkipGate(SkipKind.SHARED, leader=y)
+    with pytest.raises(FormatError, match=f"'{y}' has .* pixels"):
+        verify(n.finish(z), "test")
+
+
 def test_residuals_and_an_activation_do_not_go_together(network) -> None:
     graph = graph_of(network)
     graph.nodes[0].gate = NORM

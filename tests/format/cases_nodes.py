@@ -63,7 +63,7 @@ CASES: dict[str, Damage] = {
     "index_too_short": Damage(
         rebuilt(lambda net, sections: [index_of(net, item, -1) for item in sections]),
         F,
-        "node 21 'gumbel' (conv2d): input_count is 6, but only 5 are left in INDEX",
+        "node 22 'shared' (conv2d): input_count is 6, but only 5 are left in INDEX",
     ),
     "index_too_long": Damage(
         rebuilt(lambda net, sections: [index_of(net, item, 1) for item in sections]),
@@ -117,7 +117,7 @@ CASES: dict[str, Damage] = {
         "node 0 'conv' (conv2d): unused activation_parameters must be zero, a byte is 64",
     ),
     "gate_unknown": Damage(
-        node("conv", "gate", 5), U, "node 0 'conv' (conv2d): gate 5 is not known to this library; use a newer one"
+        node("conv", "gate", 6), U, "node 0 'conv' (conv2d): gate 6 is not known to this library; use a newer one"
     ),
     "gate_norm": Damage(node("conv", "gate_norm", 3), F, "node 0 'conv' (conv2d): gate_norm is 3, must be 0 to 2"),
     "gate_block_0": Damage(
@@ -143,7 +143,7 @@ CASES: dict[str, Damage] = {
         "node 5 'pool' (pool): gate_alpha of an ungated node must be zero, a byte is 62",
     ),
     "node_reserved": Damage(
-        node("pool", "reserved", 1, 9), F, "node 5 'pool' (pool): reserved words must be zero, a byte is 1"
+        node("pool", "reserved", 1, 8), F, "node 5 'pool' (pool): reserved words must be zero, a byte is 1"
     ),
     "attribute_word_unused": Damage(
         word("view", 31, 1), F, "node 17 'view' (view): unused attribute words must be zero, a byte is 1"

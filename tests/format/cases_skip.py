@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from runtime.reference import format as fgm
 
-from .damage import INF, NAN, Damage, F, U, V, argument, both, node, word
+from .damage import INF, NAN, Damage, F, U, V, argument, both, node, value, word
 
 NORM, GUMBEL = "node 20 'norm' (conv2d): ", "node 21 'gumbel' (conv2d): "
+SHARED = "node 22 'shared' (conv2d): "
 
 CASES: dict[str, Damage] = {
     "skip_on_another_op": Damage(
@@ -79,6 +80,72 @@ CASES: dict[str, Damage] = {
     ),
     "hold_with_flags": Damage(
         node("conv", "gate_flags", 1), F, "node 0 'conv' (conv2d): gate_flags of another gate must be zero, a byte is 1"
+    ),
+    "leader_of_a_norm_gate": Damage(
+        node("norm", "gate_leader", 1), F, NORM + "gate_leader of another gate must be zero, a byte is 1"
+    ),
+    "leader_of_a_gumbel_gate": Damage(
+        node("gumbel", "gate_leader", 20), F, GUMBEL + "gate_leader of another gate must be zero, a byte is 20"
+    ),
+    "leader_of_an_ungated_node": Damage(
+        node("pool", "gate_leader", 1), F, "node 5 'pool' (pool): gate_leader of another gate must be zero, a byte is 1"
+    ),
+    "shared_with_itself": Damage(
+        node("shared", "gate_leader", 22), F, SHARED + "gate_leader is node 22, which does not come before"
+    ),
+    "shared_with_no_node": Damage(
+        node("shared", "gate_leader", fgm.NONE),
+        F,
+        SHARED + "gate_leader is node 4294967295, which does not come before",
+    ),
+    "shared_with_an_ungated_node": Damage(
+        node("shared", "gate_leader", 5), F, SHARED + "gate_leader is node 5, which has no skip gate of its own"
+    ),
+    "shared_with_a_hold_gate": Damage(
+        node("shared", "gate_leader", 0), F, SHARED + "gate_leader is node 0, which has no skip gate of its own"
+    ),
+    "shared_with_a_follower": Damage(
+        both(
+            node("gumbel", "gate", 5),
+            argument("gumbel", 4, fgm.NONE),
+            *(node("gumbel", field, number) for field, number in (("gate_bias", 0.0), ("gate_block", 1))),
+            node("gumbel", "activation", 0),
+            *(node("gumbel", field, number) for field, number in (("gate_flags", 9), ("gate_reset", 4))),
+            node("gumbel", "gate_leader", 20),
+            node("shared", "gate_leader", 21),
+        ),
+        F,
+        SHARED + "gate_leader is node 21, which has no skip gate of its own",
+    ),
+    "shared_with_another_grid": Damage(
+        both(word("shared", "stride_h", 2), value("shared", "rows", 2)),
+        F,
+        SHARED + "gate_leader is node 20, whose output has 4 rows and 4 cols, which must be this node's",
+    ),
+    "shared_half": Damage(
+        node("shared", "gate_flags", 1), F, SHARED + "gate_flags must have half if and only if the leader, node 20, has"
+    ),
+    "shared_without_the_leaders_half": Damage(
+        node("norm", "gate_flags", 5), F, SHARED + "gate_flags must have half if and only if the leader, node 20, has"
+    ),
+    "shared_floors": Damage(
+        node("shared", "gate_flags", 13), F, SHARED + "gate_flags have floor, which only norm gates may"
+    ),
+    "shared_reset": Damage(node("shared", "gate_reset", 2), F, SHARED + "gate_reset of a shared gate is 2, must be 4"),
+    "shared_block": Damage(node("shared", "gate_block", 2), F, SHARED + "gate_block of a shared gate is 2, must be 1"),
+    "shared_eps": Damage(
+        node("shared", "gate_eps", 0.125), F, SHARED + "gate_eps of a shared gate must be zero, a byte is 62"
+    ),
+    "shared_scale": Damage(
+        node("shared", "gate_scale", 0.125), F, SHARED + "gate_scale of a shared gate must be zero, a byte is 62"
+    ),
+    "shared_bias": Damage(
+        node("shared", "gate_bias", 0.125), F, SHARED + "gate_bias of a shared gate must be zero, a byte is 62"
+    ),
+    "shared_with_gate_weights": Damage(
+        argument("shared", 4, V["gumbel.weights"]),
+        F,
+        SHARED + "gate_weights are present, only a gumbel gate has them",
     ),
     "ungated_with_reset": Damage(
         node("pool", "gate_reset", 1), F, "node 5 'pool' (pool): gate_reset of another gate must be zero, a byte is 1"

@@ -85,6 +85,9 @@ def every_op() -> tuple[Builder, dict[str, int]]:
     gate = {"gate": 4, "gate_block": 2, "gate_flags": 2, "gate_bias": -0.5}
     inputs = [v["norm"], weights, None, None, constant("gumbel.weights", np.ones(16 * 16)), None]
     node("gumbel", CONV, inputs, (4, 4, 16), *window(3, pad=1), 1, 0, activation=RELU, **gate)
+    gate = {"gate": 5, "gate_flags": 9, "gate_reset": 4, "gate_leader": 20}
+    weights = constant("shared.weights", np.ones(16 * 16))
+    node("shared", CONV, [v["norm"], weights, None, None, None, conv_bias], (4, 4, 16), *window(1), 1, 0, **gate)
     net.output(v["deconv"], (1, 4, 8, 8), (2, 3))
     net.output(v["argmax"], (1, 4, 4), (1, 2), dtype=5)
     net.output(v["matmul"], (16, 16), (1,))

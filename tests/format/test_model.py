@@ -56,6 +56,7 @@ def test_node_info(loader: Loader) -> None:
         "deconv": 16 * (1 + 2 + 2 + 4) * 8 * 4,
         "matmul": 16 * 16 * 16,
         **dict.fromkeys(("norm", "gumbel"), 16 * 9 * 16 * 16),
+        "shared": 16 * 16 * 16,
     }
 
 

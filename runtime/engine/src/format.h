@@ -134,6 +134,7 @@ typedef enum fg_gate {
     FG_GATE_NORM_INPUT = 2, /* this and the following are skip gates */
     FG_GATE_NORM_OUTPUT = 3,
     FG_GATE_GUMBEL = 4,
+    FG_GATE_SHARED = 5, /* the gates of another node, gate_leader */
     FG_GATE_COUNT
 } fg_gate;
 typedef enum fg_gate_flag { /* of skip gates */
@@ -229,8 +230,8 @@ typedef struct fg_node_record {
     float gate_alpha, gate_std;
     uint32_t gate_flags; /* fg_gate_flag */
     float gate_eps, gate_scale, gate_bias;
-    uint32_t gate_reset;
-    uint32_t reserved[10];
+    uint32_t gate_reset, gate_leader;
+    uint32_t reserved[9];
     union {
         int32_t words[32];
         fg_conv_attributes conv;

@@ -128,7 +128,8 @@ static bool check_no_skip(fg_check *check, const fg_node_record *node)
            fg_check_zero(check, &node->gate_eps, sizeof node->gate_eps, "gate_eps of another gate") &&
            fg_check_zero(check, &node->gate_scale, sizeof node->gate_scale, "gate_scale of another gate") &&
            fg_check_zero(check, &node->gate_bias, sizeof node->gate_bias, "gate_bias of another gate") &&
-           fg_check_zero(check, &node->gate_reset, sizeof node->gate_reset, "gate_reset of another gate");
+           fg_check_zero(check, &node->gate_reset, sizeof node->gate_reset, "gate_reset of another gate") &&
+           fg_check_zero(check, &node->gate_leader, sizeof node->gate_leader, "gate_leader of another gate");
 }
 
 static bool check_block(fg_check *check, const fg_node_record *node)
@@ -139,8 +140,39 @@ static bool check_block(fg_check *check, const fg_node_record *node)
                          0, 0);
 }
 
+/* A shared gate's leader lies before it, evaluates gates of its own, on the same grid, and starts anew when it does. */
+static bool check_leader(fg_check *check, const fg_node_record *node)
+{
+    const fg_graph *graph = check->graph;
+    const uint32_t index = node->gate_leader;
+    if (index >= check->record_index)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_leader, "gate_leader",
+                             " is node %u, which does not come before", index, 0, 0);
+    const fg_node_record *leader = &graph->nodes[index];
+    const fg_value_record *own = &graph->values[node->output], *other = &graph->values[leader->output];
+    if (!fg_gate_skips(leader->gate) || leader->gate == FG_GATE_SHARED)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_leader, "gate_leader",
+                             " is node %u, which has no skip gate of its own", index, 0, 0);
+    if (own->rows != other->rows || own->cols != other->cols)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_leader, "gate_leader",
+                             " is node %u, whose output has %u rows and %u cols, which must be this node's", index,
+                             other->rows, other->cols);
+    if (((node->gate_flags ^ leader->gate_flags) & FG_GATE_HALF) != 0)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->gate_flags, "gate_flags",
+                             " must have half if and only if the leader, node %u, has", index, 0, 0);
+    return fg_check_equal(check, &node->gate_reset, "gate_reset of a shared gate", node->gate_reset,
+                          leader->gate_reset) &&
+           fg_check_equal(check, &node->gate_block, "gate_block of a shared gate", node->gate_block, 1) &&
+           fg_check_zero(check, &node->gate_eps, sizeof node->gate_eps, "gate_eps of a shared gate") &&
+           fg_check_zero(check, &node->gate_scale, sizeof node->gate_scale, "gate_scale of a shared gate") &&
+           fg_check_zero(check, &node->gate_bias, sizeof node->gate_bias, "gate_bias of a shared gate");
+}
+
 static bool check_skip_numbers(fg_check *check, const fg_node_record *node)
 {
+    if (node->gate == FG_GATE_SHARED) return check_leader(check, node);
+    if (!fg_check_zero(check, &node->gate_leader, sizeof node->gate_leader, "gate_leader of another gate"))
+        return false;
     if (node->gate == FG_GATE_GUMBEL)
         return fg_check_finite(check, &node->gate_bias, "gate_bias") &&
                fg_check_zero(check, &node->gate_eps, sizeof node->gate_eps, "gate_eps of a gumbel gate") &&
@@ -166,6 +198,8 @@ static bool check_skip(fg_check *check, const fg_node_record *node)
                              " are %u, this library knows %u; use a newer one", flags, FG_GATE_FLAGS, 0);
     if (node->gate == FG_GATE_GUMBEL && (flags & (FG_GATE_FLOOR | FG_GATE_HALF)) != 0)
         fault = " have floor or half, which only norm gates may";
+    else if (node->gate == FG_GATE_SHARED && (flags & FG_GATE_FLOOR) != 0)
+        fault = " have floor, which only norm gates may";
     else if ((flags & FG_GATE_HALF) != 0 && (flags & (FG_GATE_RESIDUAL | FG_GATE_FIRED)) != FG_GATE_RESIDUAL)
         fault = " have half, which needs residual without fired";
     else if ((flags & FG_GATE_RESIDUAL) != 0 && node->activation != FG_ACT_IDENTITY)

@@ -1,7 +1,7 @@
 /* skip.c: one push of a convolution behind a skip gate (docs/file_format.md, section 5a).
  *
  *     measure   residuals of the input pixels that changed, and what each adds to the value of gates
- *     decide    gates of the outputs whose window holds one of them: a sum over the window
+ *     decide    gates of the outputs whose window holds one of them: a sum over the window; or the leader's gates
  *     move      closed loop: the reference follows in the windows of fired outputs
  *     update    the convolution, at fired outputs (closed loop: at those whose window moved)
  *     clear     maps that must be 0 where nothing changed
@@ -21,6 +21,7 @@ typedef struct skip_work {
     fg_stream *stream;
     const fg_node_record *node;
     fg_skip *skip;
+    const fg_skip *leader; /* whose gates these are; NULL where the node has its own */
     const fg_op_entry *op;
     const fg_value_state *x;
     fg_value_state *out;
@@ -43,7 +44,11 @@ static size_t tap_count(const fg_node_record *node)
     return (size_t)node->attributes.conv.kernel_h * (size_t)node->attributes.conv.kernel_w;
 }
 
-static uint64_t tap_stride(const fg_node_record *node) { return node->gate == FG_GATE_GUMBEL ? tap_count(node) : 1; }
+static uint64_t tap_stride(const fg_node_record *node)
+{
+    if (node->gate == FG_GATE_SHARED) return 0;
+    return node->gate == FG_GATE_GUMBEL ? tap_count(node) : 1;
+}
 
 fg_skip_sizes fg_skip_measure(const fg_graph *graph, const fg_node_record *node)
 {
@@ -63,6 +68,7 @@ static skip_work work_of(fg_stream *stream, uint32_t node)
     fg_op_context context = fg_node_context(stream, node, 0);
     skip_work work = {.stream = stream, .node = record, .skip = stream->nodes[node].skip, .context = context};
     float scale = stream->config.threshold_scale;
+    if (record->gate == FG_GATE_SHARED) work.leader = stream->nodes[record->gate_leader].skip;
     work.op = fg_op_entry_of(record->op);
     work.x = fg_op_input(&context, SLOT_X);
     work.out = context.output;
@@ -121,7 +127,7 @@ static void measure_chunk(void *shared, uint32_t item, uint32_t thread)
         float *reference = work->skip->reference + at;
         if (work->gumbel) {
             kernels->binary_f32(FG_BINARY_SUB, x, 1, reference, 1, tile + i % rows * channels, channels);
-        } else {
+        } else if (!work->leader) {
             work->taps[pixels[i]] = kernels->distance_f32(FG_NORM_L1, x, reference, channels);
         }
         if (work->closed) {
@@ -213,6 +219,15 @@ static void decide_chunk(void *shared, uint32_t item, uint32_t thread)
     }
 }
 
+static void share(const skip_work *work)
+{
+    fg_skip *skip = work->skip;
+    size_t words = (size_t)work->out->rows * work->out->words;
+    memcpy(skip->fired, work->leader->fired, words * sizeof *skip->fired);
+    skip->halves = work->leader->halves;
+    if (skip->halves) memcpy(skip->half, work->leader->half, words * sizeof *skip->half);
+}
+
 /* Sets skip->fired to the outputs whose gate is not 0, and skip->half to those where it is 0.5. */
 static void decide(skip_work *work)
 {
@@ -221,6 +236,10 @@ static void decide(skip_work *work)
     const fg_value_state *out = work->out;
     size_t words = (size_t)out->rows * out->words;
     uint32_t chunks, count, block = work->node->gate_block;
+    if (work->leader) {
+        share(work);
+        return;
+    }
     fg_mask_clear(stream->candidates, words);
     if (fg_skip_everywhere(work->node)) {
         fg_mask_fill(stream->candidates, out->rows, out->cols);
@@ -283,6 +302,24 @@ static void move(skip_work *work)
 }
 
 /* ---- update ---- */
+
+/* Reference last: the outputs that fired. A leader's gates fire without asking for a residual here; where that is 0 its
+ * convolution is, too, and is left out unless it has a bias. */
+static void select_fired(const skip_work *work)
+{
+    fg_stream *stream = work->stream;
+    const fg_value_state *x = work->x, *out = work->out;
+    size_t words = (size_t)out->rows * out->words;
+    if (!work->leader || !work->residual || fg_op_has_input(&work->context, SLOT_RESIDUAL_BIAS)) {
+        memcpy(stream->candidates, work->skip->fired, words * sizeof *stream->candidates);
+        return;
+    }
+    fg_mask_clear(stream->candidates, words);
+    if (!work->x->changed) return;
+    fg_mask_window(&work->window, x->mask, x->rows, x->cols, stream->candidates, out->rows, out->cols,
+                   stream->footprint);
+    for (size_t i = 0; i < words; i++) stream->candidates[i] &= work->skip->fired[i];
+}
 
 /* What the convolution reads: with residuals the residual map and its own bias, else what is given. */
 static void set_convolution(skip_work *work, float *data)
@@ -380,14 +417,16 @@ static void clear(const skip_work *work, const uint64_t *touched)
     }
 }
 
-/* The official counter: half gates count half, and a gumbel gate's convolution counts at every output. */
+/* The official counter: half gates count half, a gumbel gate's convolution counts at every output, and a layer with
+ * shared gates at every output that fired. */
 static uint64_t official_macs(const skip_work *work, const fg_node_state *state)
 {
     const fg_value_state *out = work->out;
     size_t words = (size_t)out->rows * out->words;
     uint64_t halves = work->skip->halves ? fg_mask_count(work->skip->half, words) : 0;
     uint64_t gate = (uint64_t)out->rows * out->cols * work->x->channels * tap_count(work->node);
-    return (2 * state->computed - halves) * state->pixel_macs / 2 + (work->gumbel ? gate : 0);
+    uint64_t count = work->leader && !work->closed ? fg_mask_count(work->skip->fired, words) : state->computed;
+    return (2 * count - halves) * state->pixel_macs / 2 + (work->gumbel ? gate : 0);
 }
 
 void fg_skip_restart(fg_stream *stream, uint32_t node)
@@ -424,7 +463,8 @@ void fg_skip_run(fg_stream *stream, uint32_t node)
         return;
     }
     uint32_t pending = work.by_bits && work.skip->dirty_any;
-    if (!work.x->changed && !pending && !fg_skip_everywhere(work.node)) {
+    uint32_t fires = work.leader ? fg_mask_any(work.leader->fired, words) : (uint32_t)fg_skip_everywhere(work.node);
+    if (!work.x->changed && !pending && !fires) {
         if (out->changed) fg_mask_clear(out->mask, words);
         out->changed = 0;
         fg_mask_clear(work.skip->fired, words);
@@ -436,7 +476,7 @@ void fg_skip_run(fg_stream *stream, uint32_t node)
     if (work.closed) {
         move(&work);
     } else {
-        memcpy(stream->candidates, work.skip->fired, words * sizeof *work.skip->fired);
+        select_fired(&work);
     }
     set_convolution(&work, work.residual ? work.residual : work.closed ? work.skip->reference : work.x->data);
     update(&work, state);

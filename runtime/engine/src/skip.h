@@ -8,7 +8,8 @@
 typedef struct fg_skip {
     float *reference; /* x0: the input that the held output stands for */
     /* Per input pixel what its residual adds to the value of gates: for norm gates the sum of |r| over channels, for
-     * gumbel one product for each tap of the window. 0 where the residual is 0. NULL: the stream's own, see below. */
+     * gumbel one product for each tap of the window, for shared gates nothing. 0 where the residual is 0. NULL: the
+     * stream's own, see below. */
     float *taps;
     uint64_t *dirty;        /* closed loop: input pixels that differ from the reference in a bit; else NULL */
     uint64_t *fired, *half; /* outputs whose gate was not 0, and those where it was 0.5 (NULL: none can) */
@@ -32,7 +33,7 @@ static inline int fg_gate_skips(uint32_t gate) { return gate >= FG_GATE_NORM_INP
 /* Whether a zero residual passes the gate, so that it must be evaluated everywhere. */
 static inline int fg_skip_everywhere(const fg_node_record *node)
 {
-    if (node->gate_flags & FG_GATE_FIRED) return 0;
+    if (node->gate == FG_GATE_SHARED || node->gate_flags & FG_GATE_FIRED) return 0;
     if (node->gate == FG_GATE_GUMBEL) return node->gate_bias >= 0.0f;
     return node->gate_flags & FG_GATE_HALF ? node->gate_eps <= 0.0f : node->gate_eps < 0.0f;
 }

@@ -70,6 +70,47 @@ def test_gumbel_gates():
     assert gated(skip(WEIGHTS, None, GATE, gate="gumbel"))[1].gate.bias == 0
 
 
+def sharing(leader="first", first=(), **attributes):
+    """Two nodes on one input, the second with the gate of the first."""
+    first = {"gate": "norm_input", "eps": 0.5, "module": "first", "strides": [1, 1], **dict(first)}
+    second = {"gate": "shared", "module": "second", "strides": [1, 1], "leader": leader, **attributes}
+    nodes = [
+        helper.make_node("SkipConv", ["x", "W", "B"], [y], domain="framegate", pads=[1, 1, 1, 1], **given)
+        for y, given in (("a", first), ("b", second))
+    ]
+    return model(nodes, {"x": SHAPE}, {"W": WEIGHTS, "B": BIAS}, ["a", "b"])
+
+
+@pytest.mark.parametrize("leader", ["first", "a"])
+def test_shared_gates(leader):
+    graph, _ = gated(sharing(leader, {"reset_interval": 3}))
+    first, second = graph.nodes
+    assert second.gate == SkipGate(SkipKind.SHARED, half=True, reset=3, leader="a", **OFFICIAL)
+    assert second.inputs == [*first.inputs[:4], None, second.inputs[2]]
+    graph, second = gated(sharing(leader, {"quirks": 0}, update="recompute", reference="fired"))
+    closed = {"update": SkipUpdate.RECOMPUTE, "reference": SkipReference.FIRED}
+    assert second.gate == SkipGate(SkipKind.SHARED, leader="a", **closed)
+    assert second.inputs[5] is None
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (sharing("third"), "leader is 'third', which is no SkipConv before it"),
+        (sharing("second"), "leader is 'second', which is no SkipConv before it"),
+        (sharing("x"), "leader is 'x', which is no SkipConv before it"),
+        (sharing(""), "gate is shared and leader ''"),
+        (sharing("a", gate="norm_input"), "gate is norm_input and leader 'a'"),
+        (sharing("a", strides=[2, 1]), r"its output has \(3, 5\) pixels and that of its leader 'a' \(6, 5\)"),
+        (sharing("a", reset_interval=3), "reset_interval is 3, that of its leader 0"),
+        (sharing("a", update="recompute"), "its leader 'a' halves residuals"),
+    ],
+)
+def test_refuses_gates_that_cannot_be_shared(made, message):
+    with pytest.raises(UnsupportedError, match=message):
+        import_onnx(made)
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [

@@ -60,7 +60,7 @@ def test_says_what_is_wrong(tmp_path):
     for entry, message in (
         ({"gate": "gumbel"}, 'entry 0 of the gates description has no "match"'),
         ({"match": 3}, '"match" is 3'),
-        ({"match": "a", "gate": "hold"}, "gate is 'hold'; possible are norm_input, norm_output, gumbel, none"),
+        ({"match": "a", "gate": "hold"}, "gate is 'hold'; possible are norm_input, norm_output, gumbel, shared, none"),
         ({"match": "a", "epsilon": 1}, "has 'epsilon'; possible are match, gate, eps"),
         ({"match": "a", "eps": "big"}, "eps is 'big', which is no float"),
         ({"match": "a", "structure": True}, "structure is True, which is no int"),
@@ -99,6 +99,16 @@ def test_says_what_is_wrong(tmp_path):
 def test_wrong_gates(change, message):
     with pytest.raises(ArgumentError, match=message):
         SkipSpec(**{"gate": "gumbel", **change}).check()
+
+
+def test_a_shared_gate_names_its_leader():
+    spec = SkipSpec("shared", leader="a")
+    assert SkipSpec.from_attributes(spec.to_attributes()) == spec
+    for wrong in (SkipSpec("shared"), SkipSpec("gumbel", leader="a")):
+        with pytest.raises(ArgumentError, match="shared gates, and no others, have one"):
+            wrong.check()
+    own = Description.read({"gates": [{"match": "*", "gate": "norm_input", "eps": 1}]}).find(["b"])
+    assert own.spec(spec) == SkipSpec("norm_input", eps=1)
 
 
 def test_attributes_there_and_back():

@@ -6,6 +6,8 @@ import io
 import numpy as np
 import pytest
 
+import converters
+import runtime
 from converters.importers import torch as importer
 from converters.importers.torch import import_torch
 from converters.importers.torch_skip import load_gated
@@ -260,5 +262,107 @@ def test_layers_that_share_a_gate():
     network = Plain.network()
     skipconv.skipify(network, share=skipconv.by_parent)
     graph = import_torch(network, SHAPE)
-    assert sorted(gates(graph)) == ["0.c1", "1.c1"]
-    assert graph.metadata["notes"][0].startswith("0.c2, 1.c2: these share the gate of a layer before them")
+    found = gates(graph)
+    assert sorted(found) == ["0.c1", "0.c2", "1.c1", "1.c2"]
+    outputs = {node.name: node.output for node in graph.nodes}
+    for block in "01":
+        shared = found[f"{block}.c2"]
+        assert shared == SkipGate(SkipKind.SHARED, leader=outputs[f"{block}.c1"])
+    assert not any("share" in note for note in graph.metadata["notes"])
+
+
+class Inverted(torch.nn.Module):
+    """An inverted residual block: expand, depthwise, project."""
+
+    def __init__(self, stride=1):
+        super().__init__()
+        self.expand = torch.nn.Conv2d(3, 12, 1)
+        self.depthwise = torch.nn.Conv2d(12, 12, 3, stride, 1, groups=12)
+        self.project = torch.nn.Conv2d(12, 3, 1)
+
+    def forward(self, x):
+        y = torch.relu(self.depthwise(torch.relu(self.expand(x))))
+        return self.project(y)
+
+
+def shared_block(gate, stride=1, **options):
+    """The block in a sequence, gates shared."""
+    skipconv = pytest.importorskip("converters.skipconv")
+    torch.manual_seed(7)
+    network = torch.nn.Sequential(Inverted(stride), torch.nn.ReLU())
+    skipconv.skipify(network, gate=gate, select=lambda *_: True, share=skipconv.by_parent, **options)
+    for name, parameter in network.named_parameters():
+        if name.endswith("gate_network.0.bias"):
+            torch.nn.init.constant_(parameter, -0.2)
+    return network.eval()
+
+
+UPDATES = [("residual", "last"), ("recompute", "last"), ("recompute", "fired"), ("residual", "fired")]
+
+
+@pytest.mark.parametrize(("update", "reference"), UPDATES)
+@pytest.mark.parametrize(("gate", "options"), [("gumbel", {"structure": 2}), ("norm_input", {"eps": 0.3})])
+def test_a_shared_gate_gives_what_the_module_gives(tmp_path, gate, options, update, reference):
+    network = shared_block(gate, update=update, reference=reference, **options)
+    path = tmp_path / "shared.fgm"
+    converters.convert(network, path, input_shape=SHAPE)
+    stream = runtime.Stream(runtime.Model.load(path), refresh=0)
+    random = np.random.default_rng(5)
+    image = random.random(SHAPE).astype(np.float32)
+    fired, closed = [], reference == "fired"
+    for t in range(12):
+        if t:
+            row, col = random.integers(0, 12), random.integers(0, 16)
+            image[0, :, row : row + 4, col : col + 4] += random.normal(0, 0.4, (3, 4, 4))
+            image += random.normal(0, 0.005, SHAPE).astype(np.float32)
+        with torch.no_grad():
+            want = network(torch.from_numpy(image)).numpy()
+        got = next(iter(stream.push(np.ascontiguousarray(image[0].transpose(1, 2, 0))).values()))
+        np.testing.assert_allclose(got, want, atol=1e-5)
+        if not t:
+            continue
+        mask = network[0].expand.gate.masks[0][0, 0].numpy()
+        for name in ("0.expand", "0.depthwise", "0.project"):
+            np.testing.assert_array_equal(stream.gate_map(name), mask)
+            stats = stream.stats(name)
+            assert (stats.macs_gate > 0) == (name == "0.expand" and gate == "gumbel")
+            if not closed:
+                own = stats.macs_gate and stats.macs_dense // 12
+                assert stats.macs_official == stats.macs_dense // mask.size * mask.sum() + own
+        fired.append(mask.mean())
+    assert 0.01 < np.mean(fired) < 0.6
+
+
+def test_a_gate_is_not_shared_across_a_stride():
+    graph = verify(import_torch(shared_block("norm_input", stride=2), SHAPE))
+    assert list(gates(graph)) == ["0.expand"]
+    (note,) = (note for note in graph.metadata["notes"] if "share" in note)
+    assert note.startswith("0.depthwise, 0.project: these share the gate of a layer whose output has other sides")
+
+
+def test_a_description_sets_over_shared_gates():
+    network = shared_block("norm_input", eps=0.3)
+
+    def found(*entries):
+        return gates(import_torch(network, SHAPE, gates=importer.Description.read({"gates": list(entries)})))
+
+    assert {gate.reset for gate in found({"match": "*", "reset_interval": 4}).values()} == {4}
+    assert [gate.reset for gate in found({"match": "*.expand", "reset_interval": 4}).values()] == [4, 4, 4]
+    own = found({"match": "*.project", "gate": "norm_output", "eps": 0.5})["0.project"]
+    assert (own.kind, own.eps, own.leader) == (SkipKind.NORM_OUTPUT, 0.5, None)
+    assert sorted(found({"match": "*.project", "gate": "none"})) == ["0.depthwise", "0.expand"]
+    assert found({"match": "*.expand", "gate": "none"}) == {}
+    with pytest.raises(UnsupportedError, match="reset_interval is 3, that of its leader 0"):
+        found({"match": "*.project", "reset_interval": 3})
+
+
+def test_closed_loops_and_passes_keep_shared_gates(tmp_path):
+    """The leader takes its activation in, and its output is another value then; followers know."""
+    network = shared_block("norm_input", eps=0.3)
+    converters.convert(network, tmp_path / "a.fgm", input_shape=SHAPE, skip_mode="closed_loop")
+    graph = runtime.Model.load(tmp_path / "a.fgm").graph
+    expand, depthwise, _project = graph.nodes
+    assert expand.activation.kind
+    assert depthwise.activation.kind
+    assert [node.gate.leader for node in graph.nodes] == [None, expand.output, expand.output]
+    assert "shared(" in to_text(graph)

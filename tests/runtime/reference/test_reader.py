@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import struct
 from pathlib import Path
 
@@ -176,6 +177,25 @@ def test_skip_gates_come_back(gate: SkipGate) -> None:
     assert read.nodes == graph.nodes
     for name in (n for n in node.inputs[4:] if n is not None):
         assert np.array_equal(read.values[name].data, graph.values[name].data)
+
+
+def test_shared_gates_come_back() -> None:
+    graph = network()
+    first = graph.nodes[0]
+    first.gate = GATES[2]
+    first.inputs += [None, None]
+    for name in ("t", "u"):
+        shared = SkipGate(SkipKind.SHARED, reference=SkipReference.FIRED, leader=first.output)
+        graph.nodes.append(dataclasses.replace(first, name=name, output=name, gate=shared))
+        graph.values[name] = dataclasses.replace(graph.values[first.output], name=name, shape=(), pixel_axes=())
+    data = bytearray(to_bytes(graph))
+    assert read_model(data).nodes == graph.nodes
+    kinds = [fgm.SECTION.unpack_from(data, 64 + 32 * i) for i in range(7)]
+    offset = next(section[2] for section in kinds if section[0] == fgm.NODES)
+    struct.pack_into("<I", data, offset + 256 * (len(graph.nodes) - 1) + 88, 7)
+    struct.pack_into("<Q", data, 24, fgm.checksum(data[64:]))
+    with pytest.raises(FormatError, match="shares the gate of node 7, which is no earlier one"):
+        read_model(bytes(data))
 
 
 def test_unknown_gate_flags_are_unsupported() -> None:

@@ -312,3 +312,149 @@ def test_both_backends_decide_and_count_alike(seed: int) -> None:
         np.testing.assert_array_equal(*(stream.gate_map("conv") for stream in streams))
         np.testing.assert_array_equal(*(stream.changed_mask("conv") for stream in streams))
         assert streams[0].stats("conv") == streams[1].stats("conv")
+
+
+def block_graph(rng: np.random.Generator, gates: list[g.SkipGate]) -> g.Graph:
+    """x, an expanding 1 x 1, a depthwise 3 x 3 and a projecting 1 x 1 convolution, a ReLU behind each but the last.
+
+    The first leads, the others share; a further one has the leader's input. All numbers are small integers.
+    """
+    channels, wide = int(rng.integers(1, 6)), int(rng.integers(2, 20))
+    rows, cols = int(rng.integers(5, 9)), int(rng.choice([6, 7, 70]))
+    graph = g.Graph(inputs=[g.Input("x", "x", grey_level=0.0)])
+
+    def value(name: str, kind: g.ValueKind, depth: int) -> str:
+        graph.values[name] = g.Value(name, kind, rows, cols, depth, shape=(rows, cols, depth), pixel_axes=(0, 1))
+        return name
+
+    def constant(name: str, *shape: int) -> str:
+        data = (rng.integers(-1, 2, shape) * (rng.random(shape) < 0.6)).astype(np.float32)
+        extents = (1, 1, data.size) if data.ndim == 4 else data.shape
+        graph.values[name] = g.Value(name, g.ValueKind.CONSTANT, *extents, data=data)
+        return name
+
+    x = value("x", g.ValueKind.INPUT, channels)
+    relu = g.ActivationSpec(g.Activation.RELU)
+    plan = (
+        ("expand", x, 1, 1),
+        ("depthwise", "expand.y", 3, wide),
+        ("project", "depthwise.y", 1, 1),
+        ("side", x, 3, 1),
+    )
+    for (name, source, kernel, groups), gate in zip(plan, gates, strict=True):
+        depth = graph.values[source].channels
+        pads = dict.fromkeys(("pad_top", "pad_left", "pad_bottom", "pad_right"), kernel // 2)
+        inputs: list[str | None] = [source, constant(f"{name}.w", kernel, kernel, depth // groups, wide), None, None]
+        inputs[2] = constant(f"{name}.b", 1, 1, wide)
+        inputs.append(constant(f"{name}.g", 1, 1, depth, kernel * kernel) if gate.kind == GUMBEL else None)
+        official = (gate.update, gate.reference) == (g.SkipUpdate.RESIDUAL, g.SkipReference.LAST)
+        inputs.append(inputs[2] if official and rng.random() < 0.5 else None)
+        attributes = g.Conv2d(kernel, kernel, **pads, groups=groups)
+        graph.nodes.append(g.Node(name, attributes, inputs, value(name, g.ValueKind.NODE, wide), gate=gate))
+        graph.nodes.append(g.Node(f"{name}.y", g.Unary(), [name], value(f"{name}.y", g.ValueKind.NODE, wide), relu))
+        graph.outputs.append(g.Output(f"{name}.y", f"{name}.y"))
+    return graph
+
+
+def shared_gates(rng: np.random.Generator, leader: g.SkipGate) -> list[g.SkipGate]:
+    """The leader of ``block_graph`` and three followers that update each in its way."""
+    gates = [leader]
+    for _ in range(3):
+        update, reference = leader.update, leader.reference
+        if not leader.half:
+            update, reference = g.SkipUpdate(int(rng.integers(2))), g.SkipReference(int(rng.integers(2)))
+        common = {"half": leader.half, "reset": leader.reset, "leader": "expand"}
+        gates.append(g.SkipGate(g.SkipKind.SHARED, update=update, reference=reference, **common))  # type: ignore[arg-type]
+    return gates
+
+
+def changing_clip(rng: np.random.Generator, graph: g.Graph, frames: int) -> list[Floats]:
+    """Frames of small integers in which few pixels change, and now and then none."""
+    extents = graph.values["x"].extents
+    clip = [rng.integers(-3, 4, extents).astype(np.float32)]
+    for _ in range(frames - 1):
+        where = rng.random(extents[:2]) < rng.choice([0, 0.05, 0.3])
+        clip.append((clip[-1] + where[..., None] * rng.integers(-1, 2, extents)).astype(np.float32))
+    return clip
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_both_backends_share_gates_alike(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = block_graph(rng, shared_gates(rng, random_gate(rng)))
+    options = {"threshold_scale": float(rng.choice([0.0, 0.5, 1.0, 2.0])), "refresh": int(rng.choice([0, 4]))}
+    streams = [stream_of(graph, "engine", threads=2, **options), stream_of(graph, "numpy", **options)]
+    for image in changing_clip(rng, graph, 12):
+        ours, theirs = (stream.push(image) for stream in streams)
+        for name in ours:
+            assert ours[name].tobytes() == theirs[name].tobytes(), name
+        for name in ("expand", "depthwise", "project", "side"):
+            np.testing.assert_array_equal(*(stream.gate_map(name) for stream in streams), name)
+            np.testing.assert_array_equal(*(stream.changed_mask(name) for stream in streams), name)
+            assert streams[0].stats(name) == streams[1].stats(name), name
+
+
+def test_a_shared_gate_is_the_leaders_and_costs_nothing(backend: str) -> None:
+    """By hand: the module's counter counts what fired, the engine computes what has a residual."""
+    gates = [g.SkipGate(NORM, eps=1.5, scale=1), *[g.SkipGate(g.SkipKind.SHARED, leader="expand")] * 3]
+    graph = block_graph(np.random.default_rng(3), gates)
+    for node in graph.nodes:
+        if isinstance(node.gate, g.SkipGate):
+            node.inputs[g.RESIDUAL_BIAS] = None
+    stream = stream_of(graph, backend, refresh=0)
+    rows, cols, channels = graph.values["x"].extents
+    image = np.zeros((rows, cols, channels), np.float32)
+    stream.push(image)
+    image[2, 3, 0] = 1  # too little
+    stream.push(image)
+    assert stream.stats().computed == 0
+    image[2, 3, 0], image[4, 1, 0] = 3, 1
+    stream.push(image)
+    for name, taps in (("expand", 0), ("depthwise", 0), ("project", 0), ("side", 0)):
+        assert np.argwhere(stream.gate_map(name)).tolist() == [[2, 3]]
+        stats = stream.stats(name)
+        assert stats.macs_official == stats.macs_dense // (rows * cols)
+        assert (stats.macs_gate, stats.computed <= 1) == (taps, True)
+    assert stream.stats("side").computed == 1  # its window holds a change, though only one output fired
+    still = stream.push(image)
+    assert stream.stats().macs == stream.stats().macs_official == 0
+    assert not any(changed.any() for changed in still.changed.values())
+
+
+def test_followers_compare_with_the_last_frame_whatever_the_leader_lets_through(backend: str) -> None:
+    """What changed while the leader held is lost to a follower of the last frame, and made good by a closed one."""
+    shared = g.SkipGate(g.SkipKind.SHARED, leader="z")
+    for follower, want in ((shared, 2.0), (dataclasses.replace(shared, **CLOSED), 3.0)):
+        graph = conv_graph(g.SkipGate(NORM, eps=0.5, scale=1), np.ones((1, 1, 1, 1), np.float32), (4, 6))
+        graph.values["t"] = dataclasses.replace(graph.values["z"], name="t")
+        graph.nodes.append(g.Node("follower", g.Conv2d(1, 1), ["x", "w", None, None, None, None], "t", gate=follower))
+        graph.outputs.append(g.Output("t", "t"))
+        stream = stream_of(graph, backend, refresh=0)
+        for value, z in ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (3.0, want)):
+            assert stream.push(frame((1, 1, value)))["t"][1, 1, 0] == z
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_closed_shared_gates_at_threshold_0_and_in_a_refresh_are_dense(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = (g.SkipGate(NORM, eps=0.15, scale=1, **CLOSED), g.SkipGate(GUMBEL, bias=-0.15, block=2, **CLOSED))
+    gates = [kinds[seed % 2], *[g.SkipGate(g.SkipKind.SHARED, leader="expand", **CLOSED)] * 3]  # type: ignore[arg-type]
+    graph = block_graph(rng, gates)
+    for node in graph.nodes:
+        node.inputs = [*node.inputs[:5], None] if isinstance(node.gate, g.SkipGate) else node.inputs
+    for item in graph.values.values():
+        if item.data is not None:
+            item.data = (item.data * rng.normal(1, 0.3, item.data.shape)).astype(np.float32)
+    dense, exact, renewed = (
+        stream_of(graph, "engine", **options)  # type: ignore[arg-type]
+        for options in ({"gating": False}, {"threshold_scale": 0.0, "refresh": 0}, {"refresh": 3})
+    )
+    differ = 0
+    for t, image in enumerate(changing_clip(rng, graph, 10)):
+        image = image * np.float32(0.1)
+        want, got, third = (stream.push(image) for stream in (dense, exact, renewed))
+        for name in want:
+            assert got[name].tobytes() == want[name].tobytes(), (t, name)
+            assert t % 3 or third[name].tobytes() == want[name].tobytes(), (t, name)
+            differ += third[name].tobytes() != want[name].tobytes()
+    assert differ > 0
