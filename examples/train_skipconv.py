@@ -51,15 +51,15 @@ class Recipe:
     """
 
     steps: int = 600
-    gated_steps: int = 250
-    settle_steps: int = 150
+    gated_steps: int = 400
+    settle_steps: int = 200
     clips: int = 5
     length: int = 6
     rate: float = 3e-3
     second_rate: float = 1.5e-3
     third_rate: float = 1e-3
     gate_rate: float = 2e-2
-    beta: float = 0.1
+    beta: float = 0.13
     update: str = "recompute"
     reference: str = "last"
     seed: int = 0
