@@ -19,7 +19,7 @@ CELL = 4  # side of the cells that are labelled
 CLASSES = ("background", "disc", "square", "triangle")
 NOISE = 2.0  # standard deviation of the camera's noise, grey levels
 OBJECTS = 3  # at most
-CLOSED_LOOP = {"refresh": 0, "threshold_scale": 1.7}  # of the stream; chosen on clips of another seed
+CLOSED_LOOP = {"refresh": 0}  # of the stream
 PREPROCESS = {"resize": "none", "mean": 128.0, "scale": 1 / 64}
 
 Frames = npt.NDArray[np.uint8]
