@@ -1,11 +1,14 @@
 /* gemm_tmpl.h: gemm_f32 for one vector type. The including file defines
- *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it, ROWS_AT_ONCE in the first cache,
+ *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it,
  *     vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), VEC_FENCE,
- * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve.
+ * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve,
+ * and how rows_of is called. Otherwise also
+ *     vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
+ *     ROWS_AT_ONCE in the first cache,
+ *     COLUMN_STEP(left, rows): how many of left vectors a tile takes, 1 to 4; one that does not begin a panel ends in
+ * it.
  */
 #include "finish_tmpl.h"
-
-#include <string.h>
 
 #define UNROLL _Pragma("GCC unroll 24")
 
@@ -39,10 +42,32 @@ FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count
 }
 #endif
 
-/* rows x columns vectors of results to out[r] + at. rows and columns are constants at every call, so that all sums stay
- * in registers. */
+/* Loads and stores whole vectors, or the first part lanes where part is not 0. */
+FG_INLINE vec load_lanes(const float *p, size_t part)
+{
+#ifdef vec_load_part
+    if (part) return vec_load_part(p, part);
+#endif
+    (void)part;
+    return vec_load(p);
+}
+
+FG_INLINE void store_lanes(float *p, vec v, size_t part)
+{
+#ifdef vec_store_part
+    if (part) {
+        vec_store_part(p, v, part);
+        return;
+    }
+#endif
+    (void)part;
+    vec_store(p, v);
+}
+
+/* rows x columns vectors of results to out[r] + at, of the last one only part lanes if that is not 0. rows and columns
+ * are constants at every call, so that all sums stay in registers. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from, float *const *out,
-                    size_t at, const size_t rows, const size_t columns)
+                    size_t at, const size_t rows, const size_t columns, size_t part)
 {
     const size_t panel_floats = block->panel_floats;
     const float *weights = block->weights, *x[MAX_ROWS];
@@ -63,7 +88,9 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
     if (!block->first) {
         UNROLL
         for (size_t i = 0; i < rows * columns; i++)
-            sum[i] = vec_add(vec_load(out[i / columns] + at + i % columns * VECTOR), sum[i]);
+            sum[i] =
+                vec_add(load_lanes(out[i / columns] + at + i % columns * VECTOR, i % columns + 1 == columns ? part : 0),
+                        sum[i]);
     }
     if (block->bias) {
         UNROLL
@@ -72,16 +99,17 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
     }
     if (block->last && args->finish.steps) finish(&args->finish, sum, rows * columns);
     UNROLL
-    for (size_t i = 0; i < rows * columns; i++) vec_store(out[i / columns] + at + i % columns * VECTOR, sum[i]);
+    for (size_t i = 0; i < rows * columns; i++)
+        store_lanes(out[i / columns] + at + i % columns * VECTOR, sum[i], i % columns + 1 == columns ? part : 0);
 }
 
 #define TILE_ROWS(n)                                                                                                   \
     case n:                                                                                                            \
-        if (n <= MAX_ROWS && n * columns <= MAX_SUMS) tile(args, block, from, out, at, n, columns);                    \
+        if (n <= MAX_ROWS && n * columns <= MAX_SUMS) tile(args, block, from, out, at, n, columns, part);              \
         break;
 
 FG_INLINE void tile_of(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from,
-                       float *const *out, size_t at, size_t rows, const size_t columns)
+                       float *const *out, size_t at, size_t rows, const size_t columns, size_t part)
 {
     /* clang-format off */
     switch (rows) {
@@ -111,7 +139,7 @@ FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset
         size_t tiles = (count + MAX_ROWS - 1) / MAX_ROWS, rows; /* of nearly equal height: no short last one */
         for (size_t r = 0; tiles > 0; tiles--, r += rows) {
             rows = (count - r + tiles - 1) / tiles;
-            tile_of(args, &block, from + r, out + r, at, rows, columns);
+            tile_of(args, &block, from + r, out + r, at, rows, columns, 0);
         }
         done += block.count;
         block.weights += block.count * FG_PANEL;
@@ -124,59 +152,65 @@ FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset
 
 /* All tiles of count rows, of nearly equal height: no short last one. */
 FG_INLINE void tiles_of(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from,
-                        float *const *out, size_t at, size_t count, const size_t columns)
+                        float *const *out, size_t at, size_t count, const size_t columns, size_t part)
 {
-    size_t tiles = (count + MAX_ROWS - 1) / MAX_ROWS, rows;
+    const size_t most = MAX_SUMS / columns < MAX_ROWS ? MAX_SUMS / columns : MAX_ROWS;
+    size_t tiles = (count + most - 1) / most, rows;
     for (size_t r = 0; tiles > 0; tiles--, r += rows) {
         rows = (count - r + tiles - 1) / tiles;
-        tile_of(args, block, from + r, out + r, at, rows, columns);
+        tile_of(args, block, from + r, out + r, at, rows, columns, part);
     }
 }
 
-/* Some rows of all columns, step vectors at once (whole panels or parts of one). Blocks of products outermost: the
- * rows' numbers of one block stay in the first cache while all columns pass, as do a column step's weights while all
- * rows pass. Columns behind the last whole panel go through a panel of our own. */
-FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t row, size_t count, const size_t step,
-                       const size_t last_step)
+/* A function for each number of columns: once in the library is enough. */
+#define COLUMNS(columns)                                                                                               \
+    static __attribute__((noinline)) void columns_##columns(const fg_gemm_f32_args *args, const gemm_block *block,     \
+                                                            const float *const *from, float *const *out, size_t at,    \
+                                                            size_t count, size_t part)                                 \
+    {                                                                                                                  \
+        tiles_of(args, block, from, out, at, count, columns, part);                                                    \
+    }
+COLUMNS(1)
+COLUMNS(2)
+COLUMNS(3)
+COLUMNS(4)
+
+static void (*const columns_of[])(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from,
+                                  float *const *out, size_t at, size_t count,
+                                  size_t part) = {NULL, columns_1, columns_2, columns_3, columns_4};
+
+/* Some rows of all columns. Blocks of products outermost: the rows' numbers of one block stay in the first cache while
+ * all columns pass, as do a column step's weights while all rows pass. */
+FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t row, size_t count)
 {
-    const size_t total = args->taps * args->depth, whole = args->columns / FG_PANEL * FG_PANEL;
-    const float *const *from = args->x + row;
-    float *const *out = args->out + row, spill[ROWS_AT_ONCE][FG_PANEL], *spilled[ROWS_AT_ONCE];
+    const size_t total = args->taps * args->depth, vectors = (args->columns + VECTOR - 1) / VECTOR;
     gemm_block block = {.panel_floats = total * FG_PANEL};
     size_t done = 0;
-    for (size_t r = 0; r < count; r++) spilled[r] = spill[r];
     do {
         block.count = fg_at_most(total - done, FG_GEMM_BLOCK);
         block.first = done == 0;
         block.last = done + block.count == total;
         const float *weights = args->panels + done * FG_PANEL, *bias = block.last ? args->bias : NULL;
-        size_t at = 0;
-        for (size_t width; at < args->columns; at += width * VECTOR) {
-            width = at + step * VECTOR <= whole ? step : last_step;
+        for (size_t v = 0, width; v < vectors; v += width) {
+            const size_t at = v * VECTOR;
+            width = COLUMN_STEP(vectors - v, count);
             block.weights = weights + at / FG_PANEL * block.panel_floats + at % FG_PANEL;
             block.bias = bias ? bias + at : NULL;
-            if (width == step && at < whole) {
-                tiles_of(args, &block, from, out, at, count, step);
-            } else if (at < whole) {
-                tiles_of(args, &block, from, out, at, count, last_step);
-            } else {
-                tiles_of(args, &block, from, spilled, at - whole, count, last_step);
-            }
+            columns_of[width](args, &block, args->x + row, args->out + row, at, count,
+                              v + width == vectors ? args->columns % VECTOR : 0);
         }
         done += block.count;
         block.k += block.count;
         while (block.k >= args->depth && done < total) block.k -= args->depth, block.tap++;
     } while (done < total);
-    for (size_t r = 0; r < count && whole < args->columns; r++)
-        memcpy(out[r] + whole, spill[r], (args->columns - whole) * sizeof(float));
 }
 
-FG_INLINE void gemm(const fg_gemm_f32_args *args, const size_t step, const size_t last_step)
+FG_INLINE void gemm(const fg_gemm_f32_args *args)
 {
     size_t parts = (args->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, rows;
     for (size_t r = 0; parts > 0; parts--, r += rows) {
         rows = (args->rows - r + parts - 1) / parts;
-        rows_of(args, r, rows, step, last_step);
+        rows_of(args, r, rows);
     }
 }
 

@@ -1,4 +1,4 @@
-/* gemm.c: gemm_f32 with AVX2, tiles of up to 6 rows of 16 columns. */
+/* gemm.c: gemm_f32 with AVX2, tiles of up to 12 vectors: 6 rows of 16 columns and the like. */
 #include "avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -17,20 +17,26 @@
 #define vec_min(a, b) _mm256_min_ps(a, b)
 #define VEC_FENCE (void)0
 
+#define vec_load_part(p, n) _mm256_maskload_ps(p, first_lanes(n))
+#define vec_store_part(p, v, n) _mm256_maskstore_ps(p, first_lanes(n), v)
+
 enum { VECTOR = 8, MAX_ROWS = 6, MAX_SUMS = 12, ROWS_AT_ONCE = 36 };
+
+static inline __m256i first_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* Few rows take more columns at once: an FMA's latency wants many independent sums. */
+static inline size_t column_step(size_t left, size_t rows)
+{
+    if (rows <= 3) return left < 4 ? left : 4;
+    return left < 2 || left == 3 ? left : 2;
+}
+#define COLUMN_STEP(left, rows) column_step(left, rows)
 
 #include "../gemm_tmpl.h"
 
-/* Few rows take more columns at once: an FMA's latency wants many independent sums. */
-void fg_gemm_f32_avx2(const fg_gemm_f32_args *args)
-{
-    if (args->rows == 1) {
-        gemm(args, 8, 2);
-    } else if (args->rows <= 3) {
-        gemm(args, 4, 2);
-    } else {
-        gemm(args, 2, 2);
-    }
-}
+void fg_gemm_f32_avx2(const fg_gemm_f32_args *args) { gemm(args); }
 
 #endif

@@ -1,4 +1,4 @@
-/* gemm.c: gemm_f32 with AVX-512, tiles of up to 12 rows of 32 columns. */
+/* gemm.c: gemm_f32 with AVX-512, tiles of up to 24 vectors: 6 rows of 64 columns, 8 of 48 and less. */
 #include "avx512.h"
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
@@ -17,18 +17,18 @@
 #define vec_min(a, b) _mm512_min_ps(a, b)
 #define VEC_FENCE (void)0
 
-enum { VECTOR = 16, MAX_ROWS = 12, MAX_SUMS = 24, ROWS_AT_ONCE = 72 };
+#define vec_load_part(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1u), p)
+#define vec_store_part(p, v, n) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1u), v)
+
+enum { VECTOR = 16, MAX_ROWS = 8, MAX_SUMS = 24, ROWS_AT_ONCE = 72 };
+
+/* Six rows of four vectors need the fewest loads, and few enough pointers to stay in registers; five and six vectors go
+ * as three and the rest, so that none is left alone. */
+static inline size_t column_step(size_t left) { return left <= 4 ? left : left <= 6 ? 3 : 4; }
+#define COLUMN_STEP(left, rows) column_step(left)
 
 #include "../gemm_tmpl.h"
 
-/* Few rows take more columns at once: an FMA's latency wants many independent sums. */
-void fg_gemm_f32_avx512(const fg_gemm_f32_args *args)
-{
-    if (args->rows <= 4) {
-        gemm(args, 4, 1);
-    } else {
-        gemm(args, 2, 1);
-    }
-}
+void fg_gemm_f32_avx512(const fg_gemm_f32_args *args) { gemm(args); }
 
 #endif

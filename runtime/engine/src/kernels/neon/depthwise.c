@@ -30,20 +30,7 @@ enum { VECTOR = 4, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, MAX_SLIDE = 8, 
 enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0 };
 #endif
 
-/* In a vector too, because Armv7's scalar unit treats subnormal numbers differently. */
-static inline vec load_part(const float *x, size_t count)
-{
-    float part[VECTOR] = {0.0f, 0.0f, 0.0f, 0.0f};
-    memcpy(part, x, count * sizeof *x);
-    return vld1q_f32(part);
-}
-
-static inline void store_part(float *x, vec v, size_t count)
-{
-    float part[VECTOR];
-    vst1q_f32(part, v);
-    memcpy(x, part, count * sizeof *x);
-}
+#include "lanes.h"
 
 #include "../finish_tmpl.h"
 

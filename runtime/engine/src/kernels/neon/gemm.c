@@ -10,6 +10,7 @@
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 
 #include <arm_neon.h>
+#include <string.h>
 
 #include "../loops.h"
 
@@ -144,11 +145,18 @@ void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
 
 #else
 
+#include "lanes.h"
+
+#define vec_load_part(p, n) load_part(p, n)
+#define vec_store_part(p, v, n) store_part(p, v, n)
+
 enum { VECTOR = 4, MAX_ROWS = 4, MAX_SUMS = 8, ROWS_AT_ONCE = 36 };
+
+#define COLUMN_STEP(left, rows) ((left) < 2 ? (left) : 2)
 
 #include "../gemm_tmpl.h"
 
-void fg_gemm_f32_neon(const fg_gemm_f32_args *args) { gemm(args, 2, 2); }
+void fg_gemm_f32_neon(const fg_gemm_f32_args *args) { gemm(args); }
 
 #endif
 
