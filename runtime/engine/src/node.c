@@ -10,11 +10,9 @@ typedef struct node_work {
     fg_stream *stream;
     const fg_op_entry *op;
     fg_op_context context;
-    size_t out_stride;
-    uint32_t full;
-    uint32_t direct; /* results may be written straight to where they are held */
-    uint32_t copies; /* every listed pixel changed: nothing to compare */
-    uint32_t gated;  /* compare by distance; otherwise by bits */
+    uint32_t all_change; /* every listed pixel does: nothing to compare */
+    uint32_t direct;     /* results may be written straight to where they are held */
+    uint32_t gated;      /* compare by distance; otherwise by bits */
     uint32_t norm, block;
     float limit; /* of the distance kernel's result */
 } node_work;
@@ -75,8 +73,8 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
     const fg_value_state *out = work->context.output;
     uint32_t blocks = work->gated && work->block > 1;
     fg_judge_f32_args args = {.fresh = tile,
-                              .stride = work->out_stride,
                               .held = out->data,
+                              .stride = out->stride,
                               .pixels = pixels,
                               .count = count,
                               .channels = out->channels,
@@ -94,8 +92,7 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
         for (uint32_t i = start; fires && i < end; i++) {
             if (flags[i] == FG_PIXEL_SAME) continue;
             flags[i] = FG_PIXEL_CHANGED;
-            memcpy(out->data + pixels[i] * (size_t)out->channels, tile + i * work->out_stride,
-                   out->channels * sizeof *tile);
+            memcpy(fg_value_pixel(out, pixels[i]), tile + i * (size_t)out->channels, out->channels * sizeof *tile);
         }
     }
 }
@@ -108,8 +105,7 @@ static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_
     size_t bytes = work->context.output->channels * sizeof(float);
     if (bytes > FG_PREFETCH_BYTES) bytes = FG_PREFETCH_BYTES;
     for (uint32_t i = 0; i < count; i++) {
-        const char *held =
-            (const char *)(work->context.output->data + pixels[i] * (size_t)work->context.output->channels);
+        const char *held = (const char *)fg_value_pixel(work->context.output, pixels[i]);
         for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) __builtin_prefetch(held + at);
     }
 }
@@ -118,19 +114,23 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 {
     const node_work *work = shared;
     const fg_stream *stream = work->stream;
+    const fg_value_state *out = work->context.output;
     uint32_t start = stream->chunks[item], count = stream->chunks[item + 1] - start;
     const uint32_t *pixels = stream->pixels + start;
-    uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
-    float *held = work->context.output->data, *tile = (float *)(void *)memory;
-    size_t channels = work->context.output->channels;
-    if (!work->full && !work->copies) prefetch_held(work, pixels, count);
-    if (work->direct) tile = held + pixels[0] * channels; /* all pixels are listed: a chunk's follow each other */
-    work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
-    if (work->direct) return;
-    if (work->copies) memset(stream->flags + start, FG_PIXEL_CHANGED, count);
-    if (!work->full && !work->copies) judge(work, pixels, count, tile, stream->flags + start);
-    for (uint32_t i = 0; (work->full || work->copies) && i < count; i++) {
-        memcpy(held + pixels[i] * channels, tile + i * work->out_stride, channels * sizeof *tile);
+    uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes, *scratch = memory + stream->tile_bytes;
+    float *tile = (float *)(void *)memory;
+    if (work->all_change && work->direct) {
+        for (uint32_t i = 0, n; i < count; i += n) {
+            n = fg_op_run_length(pixels, i, count);
+            work->op->compute(&work->context, pixels + i, n, fg_value_pixel(out, pixels[i]), out->stride, scratch);
+        }
+        return;
+    }
+    if (!work->all_change) prefetch_held(work, pixels, count);
+    work->op->compute(&work->context, pixels, count, tile, out->channels, scratch);
+    if (!work->all_change) judge(work, pixels, count, tile, stream->flags + start);
+    for (uint32_t i = 0; work->all_change && i < count; i++) {
+        memcpy(fg_value_pixel(out, pixels[i]), tile + i * (size_t)out->channels, out->channels * sizeof *tile);
     }
 }
 
@@ -177,14 +177,27 @@ static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state
     return fg_mask_count(out->mask, words);
 }
 
-/* The node's standard deviation, summed per row in double, rows in order: equal for any thread count. */
-static float measure(const fg_kernels *kernels, const fg_value_state *value)
+/* The node's standard deviation, summed per row in double, rows in order: equal for any thread count and wherever the
+ * value lies. */
+static float measure(const fg_stream *stream, const fg_value_state *value)
 {
     size_t numbers = (size_t)value->cols * value->channels;
+    float *packed = (float *)(void *)stream->thread_scratch; /* plan.c has made room for a row */
     double sum = 0.0, squares = 0.0, count = (double)numbers * value->rows;
     for (uint32_t row = 0; row < value->rows; row++) {
+        const float *from = fg_value_pixel(value, (size_t)row * value->cols);
         double sums[2];
-        kernels->moments_f64(value->data + row * numbers, numbers, sums);
+        if (!fg_value_is_packed(value)) {
+            fg_permute_f32_args args = {.x = from,
+                                        .x_step = (ptrdiff_t)value->stride,
+                                        .channels = value->channels,
+                                        .pixels = value->cols,
+                                        .out = packed,
+                                        .out_step = value->channels};
+            stream->kernels.permute_f32(&args);
+            from = packed;
+        }
+        stream->kernels.moments_f64(from, numbers, sums);
         sum += sums[0];
         squares += sums[1];
     }
@@ -198,7 +211,7 @@ static void measure_if_due(const fg_stream *stream, const fg_node_record *node, 
 {
     if (node->gate != FG_GATE_HOLD || node->gate_std > 0.0f || !stream->config.gating || !state->stale) return;
     if (!full && !stream->refreshing) return;
-    state->std = measure(&stream->kernels, out);
+    state->std = measure(stream, out);
     state->stale = 0;
 }
 
@@ -267,11 +280,29 @@ static uint32_t direct_pixels(const fg_stream *stream, const fg_value_state *out
     return share < FG_TILE_PIXELS ? FG_TILE_PIXELS : share < FG_CHUNK_PIXELS ? share : FG_CHUNK_PIXELS;
 }
 
+/* Computes the candidates; how many there are. */
+static uint32_t compute_candidates(node_work *work, uint32_t full)
+{
+    fg_stream *stream = work->stream;
+    const fg_value_state *out = work->context.output;
+    uint32_t chunks = 0, count, chunk = fg_chunk_pixels(out->channels, work->block);
+    work->direct = work->all_change && (fg_value_is_packed(out) || (work->op->apart & FG_APART_OUTPUT));
+    if (full && work->direct) chunk = direct_pixels(stream, out);
+    if (work->block > 1 && !full) {
+        count = list_blocks(stream, out, work->block, chunk, &chunks);
+    } else {
+        count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
+    }
+    if (work->op->before) work->op->before(&work->context);
+    fg_run_chunks(stream, run_chunk, work, chunks);
+    return count;
+}
+
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
 {
     const fg_node_record *record = &stream->graph.nodes[node];
     fg_node_state *state = &stream->nodes[node];
-    node_work work = {.stream = stream, .op = fg_op_entry_of(record->op), .full = full};
+    node_work work = {.stream = stream, .op = fg_op_entry_of(record->op)};
     work.context = fg_node_context(stream, node, full);
     fg_value_state *out = work.context.output;
     size_t words = (size_t)out->rows * out->words;
@@ -292,30 +323,27 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         measure_if_due(stream, record, state, out, full); /* it may have changed before this refresh */
         return;
     }
-    work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
-    work.direct = full && work.out_stride == out->channels;
-    work.copies = record->gate == FG_GATE_NONE && work.op->copies && work.op->copies(&work.context);
+    fg_copies copies = record->gate == FG_GATE_NONE && work.op->copies ? work.op->copies(&work.context) : FG_COPIES_NOT;
+    work.all_change = full || copies != FG_COPIES_NOT;
     set_gate(&work, record, state);
-    uint32_t chunks = 0, chunk = fg_chunk_pixels(work.out_stride, work.block);
-    if (work.direct) chunk = direct_pixels(stream, out);
-    uint32_t count = work.block > 1 && !full
-                         ? list_blocks(stream, out, work.block, chunk, &chunks)
-                         : fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
-    if (work.op->before) work.op->before(&work.context);
-    fg_run_chunks(stream, run_chunk, &work, chunks);
-    if (full) {
+    if (copies == FG_COPIES_NOTHING) {
+        state->computed = (uint32_t)fg_mask_count(stream->candidates, words);
+    } else {
+        state->computed = compute_candidates(&work, full);
+    }
+    if (work.all_change) {
         memcpy(out->mask, stream->candidates, words * sizeof *out->mask);
         if (state->residue) fg_mask_clear(state->residue, words);
         state->residue_any = 0;
-        state->changed = count;
+        state->changed = state->computed;
     } else {
+        uint32_t count = (uint32_t)state->computed;
         state->changed = work.block > 1 ? merge_blocks(stream, state, out, count) : merge_rows(stream, state, out);
         state->residue_any = state->residue && fg_mask_any(state->residue, words);
     }
     out->changed = state->changed > 0;
     state->stale |= out->changed;
-    state->computed = count;
-    state->macs = listed_macs(stream, record, state, count, out->cols);
+    state->macs = listed_macs(stream, record, state, (uint32_t)state->computed, out->cols);
     state->macs_total += state->macs;
     if (state->skip) fg_skip_restart(stream, node);
     measure_if_due(stream, record, state, out, full);

@@ -26,7 +26,7 @@ static void *take(arena *a, uint64_t count, size_t size)
 fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node)
 {
     const fg_op_entry *op = fg_op_entry_of(node->op);
-    fg_op_sizes sizes = {.out_stride = graph->values[node->output].channels};
+    fg_op_sizes sizes = {.aux = 0};
     if (op->sizes) op->sizes(graph, node, &sizes);
     return sizes;
 }
@@ -54,7 +54,8 @@ static void lay_out_values(arena *a, const fg_graph *graph, fg_value_state *valu
     for (uint32_t i = 0; i < graph->value_count; i++) {
         const fg_value_record *record = &graph->values[i];
         const fg_node_record *node = record->kind == FG_VALUE_NODE ? &graph->nodes[record->producer] : NULL;
-        fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels};
+        fg_value_state value = {
+            .rows = record->rows, .cols = record->cols, .channels = record->channels, .stride = record->channels};
         value.words = fg_mask_words(record->cols);
         if (record->kind != FG_VALUE_CONSTANT) {
             value.mask = take(a, mask_words(record), sizeof *value.mask);
@@ -140,7 +141,7 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
         const fg_node_record *node = &graph->nodes[i];
         const fg_value_record *out = &graph->values[node->output];
         fg_op_sizes sizes = fg_node_sizes(graph, node);
-        uint64_t numbers = fg_chunk_pixels(sizes.out_stride, node->gate_block) * sizes.out_stride;
+        uint64_t numbers = (uint64_t)fg_chunk_pixels(out->channels, node->gate_block) * out->channels;
         if (node->op == FG_OP_VIEW) numbers = 0;
         words = larger(words, mask_words(out));
         pixels = larger(pixels, (uint64_t)out->rows * out->cols);

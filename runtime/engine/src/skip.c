@@ -36,7 +36,6 @@ typedef struct skip_work {
     fg_op_context context; /* of the convolution that updates: */
     fg_value_state values[SLOTS];
     uint32_t inputs[SLOTS];
-    size_t out_stride;
 } skip_work;
 
 static size_t tap_count(const fg_node_record *node)
@@ -64,7 +63,6 @@ fg_skip_sizes fg_skip_measure(const fg_graph *graph, const fg_node_record *node)
 static skip_work work_of(fg_stream *stream, uint32_t node)
 {
     const fg_node_record *record = &stream->graph.nodes[node];
-    const fg_conv_attributes *a = &record->attributes.conv;
     fg_op_context context = fg_node_context(stream, node, 0);
     skip_work work = {.stream = stream, .node = record, .skip = stream->nodes[node].skip, .context = context};
     float scale = stream->config.threshold_scale;
@@ -72,9 +70,7 @@ static skip_work work_of(fg_stream *stream, uint32_t node)
     work.op = fg_op_entry_of(record->op);
     work.x = fg_op_input(&context, SLOT_X);
     work.out = context.output;
-    work.window =
-        (fg_window){(uint32_t)a->kernel_h,   (uint32_t)a->kernel_w,   (uint32_t)a->stride_h, (uint32_t)a->stride_w,
-                    (uint32_t)a->dilation_h, (uint32_t)a->dilation_w, (uint32_t)a->pad_top,  (uint32_t)a->pad_left};
+    work.window = fg_conv_window(&record->attributes.conv);
     work.taps = work.skip->taps ? work.skip->taps : stream->taps;
     work.tap_stride = (size_t)tap_stride(record);
     work.residual = record->gate_flags & FG_GATE_RESIDUAL ? stream->residual : NULL;
@@ -86,7 +82,6 @@ static skip_work work_of(fg_stream *stream, uint32_t node)
     work.by_bits = work.closed && (stream->refreshing || !(scale > 0.0f));
     work.limit = work.gumbel ? record->gate_bias : record->gate_eps;
     if (work.closed) work.limit *= scale;
-    work.out_stride = (size_t)fg_node_sizes(&stream->graph, record).out_stride;
     return work;
 }
 
@@ -351,13 +346,12 @@ static void accumulate(const skip_work *work, const uint32_t *pixels, uint32_t c
     static const float half = 0.5f;
     const fg_value_state *out = work->out;
     const fg_kernels *kernels = work->context.kernels;
-    for (uint32_t i = 0; i < count; i++, tile += work->out_stride) {
+    for (uint32_t i = 0; i < count; i++, tile += out->channels) {
         const uint64_t *halves = work->skip->half + (size_t)(pixels[i] / out->cols) * out->words;
         if (work->skip->halves && fg_mask_test(halves, pixels[i] % out->cols)) {
             kernels->binary_f32(FG_BINARY_MUL, tile, 1, &half, 0, tile, out->channels);
         }
-        const float *held = out->data + pixels[i] * (size_t)out->channels;
-        kernels->binary_f32(FG_BINARY_ADD, held, 1, tile, 1, tile, out->channels);
+        kernels->binary_f32(FG_BINARY_ADD, fg_value_pixel(out, pixels[i]), 1, tile, 1, tile, out->channels);
     }
 }
 
@@ -369,11 +363,11 @@ static void update_chunk(void *shared, uint32_t item, uint32_t thread)
     const uint32_t *pixels = stream->pixels + start;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     float *tile = (float *)(void *)memory;
-    work->op->compute(&work->context, pixels, count, tile, work->out_stride, memory + stream->tile_bytes);
+    work->op->compute(&work->context, pixels, count, tile, work->out->channels, memory + stream->tile_bytes);
     if (work->values[SLOT_X].data == work->residual) accumulate(work, pixels, count, tile);
     fg_judge_f32_args args = {.fresh = tile,
-                              .stride = work->out_stride,
                               .held = work->out->data,
+                              .stride = work->out->stride,
                               .pixels = pixels,
                               .count = count,
                               .channels = work->out->channels,
@@ -387,7 +381,7 @@ static void update(skip_work *work, fg_node_state *state)
 {
     fg_stream *stream = work->stream;
     fg_value_state *out = work->out;
-    uint32_t chunks, chunk = fg_chunk_pixels(work->out_stride, 1);
+    uint32_t chunks, chunk = fg_chunk_pixels(work->out->channels, 1);
     uint32_t count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     fg_run_chunks(stream, update_chunk, work, chunks);
     fg_mask_clear(out->mask, (size_t)out->rows * out->words);

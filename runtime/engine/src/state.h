@@ -53,16 +53,16 @@ enum {
     FG_MAX_THREADS = 256
 };
 
-/* Most pixels of a work item for results of out_stride numbers and a gate block. */
-static inline uint32_t fg_chunk_pixels(uint64_t out_stride, uint32_t block)
+/* Most pixels of a work item for results of channels numbers and a gate block. */
+static inline uint32_t fg_chunk_pixels(uint32_t channels, uint32_t block)
 {
-    uint64_t fit = FG_CHUNK_NUMBERS / (out_stride ? out_stride : 1);
+    uint32_t fit = FG_CHUNK_NUMBERS / channels;
     uint32_t least = block * block;
     if (fit > FG_TILE_PIXELS) fit = FG_TILE_PIXELS;
-    return fit < least ? least : fit ? (uint32_t)fit : 1u;
+    return fit < least ? least : fit ? fit : 1u;
 }
 
-/* The operator's memory for one node, with out_stride filled in. */
+/* The operator's memory for one node. */
 fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node);
 fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
 

@@ -114,16 +114,17 @@ typedef struct fg_pool_f32_args {
  * return NaN if either operand is NaN. */
 /* moments_f64: sums[0] = sum of x, sums[1] = sum of x squared, in double, in the 8 lanes of distance_f32. */
 
-/* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * stride and
- * held + pixels[i] * channels are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where distance_f32
- * is at most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are copied to held.
+/* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * channels
+ * and held + pixels[i] * stride are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where
+ * distance_f32 is at most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are
+ * copied to held.
  */
 typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
 
 typedef struct fg_judge_f32_args {
     const float *fresh;
-    size_t stride; /* numbers between fresh pixels */
     float *held;
+    size_t stride; /* numbers between held pixels */
     const uint32_t *pixels;
     size_t count, channels;
     uint32_t gated, norm;

@@ -127,8 +127,8 @@ static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count
     float *held[FG_JUDGE_PIXELS], distance[FG_JUDGE_PIXELS];
     uint8_t *flags = args->flags + begin;
     for (size_t p = 0; p < count; p++) {
-        fresh[p] = args->fresh + (begin + p) * args->stride;
-        held[p] = args->held + args->pixels[begin + p] * args->channels;
+        fresh[p] = args->fresh + (begin + p) * args->channels;
+        held[p] = args->held + args->pixels[begin + p] * args->stride;
         distance[p] = 0.0f;
     }
     if (args->gated) judge_distances(args->norm, fresh, held, count, args->channels, distance);

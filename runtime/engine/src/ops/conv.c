@@ -28,7 +28,7 @@ typedef struct conv_state {
     uint32_t fused;                                      /* the kernels apply the activation */
     fg_finish finish;
     size_t long_taps, long_depth; /* interior: taps of a kernel row that lie side by side in memory are one tap */
-    ptrdiff_t *offsets;           /* long_taps: interior; then of a packed window with groups */
+    ptrdiff_t *offsets;           /* taps, of which interior ones use long_taps; then of a packed window with groups */
     fg_tap *depthwise_taps;
     float *bias; /* every group padded to whole panels; NULL: none */
 } conv_state;
@@ -45,9 +45,6 @@ static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
     s.panels = (s.group_out + FG_PANEL - 1) / FG_PANEL;
     s.taps = (uint32_t)(s.a.kernel_h * s.a.kernel_w);
     s.depthwise = s.groups > 1 && s.groups == in && s.groups == out;
-    int joined = s.groups == 1 && (s.a.dilation_w == 1 || s.a.kernel_w == 1);
-    s.long_taps = joined ? (size_t)s.a.kernel_h : s.taps;
-    s.long_depth = joined ? (size_t)s.a.kernel_w * s.group_in : s.group_in;
     return s;
 }
 
@@ -55,7 +52,7 @@ static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
 static uint64_t lay_out_state(conv_state *s, uint8_t *base)
 {
     uint64_t used = fg_round_up(sizeof *s, FG_CACHE_LINE);
-    uint64_t offsets = (uint64_t)(s->long_taps + s->taps) * sizeof *s->offsets;
+    uint64_t offsets = 2 * (uint64_t)s->taps * sizeof *s->offsets;
     uint64_t taps = s->depthwise ? (uint64_t)s->taps * sizeof *s->depthwise_taps : 0;
     uint64_t bias = (uint64_t)s->groups * (s->depthwise ? 1 : s->panels * FG_PANEL) * sizeof *s->bias;
     if (base) {
@@ -111,19 +108,12 @@ static uint64_t lay_out_scratch(const conv_state *s, int transposed, uint8_t *ba
     return used;
 }
 
-static fg_window window_of(const fg_conv_attributes *a)
-{
-    fg_window window = {(uint32_t)a->kernel_h,   (uint32_t)a->kernel_w,   (uint32_t)a->stride_h, (uint32_t)a->stride_w,
-                        (uint32_t)a->dilation_h, (uint32_t)a->dilation_w, (uint32_t)a->pad_top,  (uint32_t)a->pad_left};
-    return window;
-}
-
 static void sizes_of(const fg_graph *graph, const fg_node_record *node, int transposed, fg_op_sizes *sizes)
 {
     conv_state s = state_of(graph, node);
     const fg_value_record *x = &graph->values[graph->index[node->first_input]];
     const fg_value_record *out = &graph->values[node->output];
-    fg_window window = window_of(&s.a);
+    fg_window window = fg_conv_window(&s.a);
     sizes->aux = lay_out_state(&s, NULL);
     sizes->thread = lay_out_scratch(&s, transposed, NULL, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
@@ -191,21 +181,24 @@ static void conv_init(const fg_op_context *context)
     interior(x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &s->col_begin, &s->col_count);
     s->fused = fuse_activation(context->node, &s->finish);
     pad_bias(s, fg_op_optional(context, CONV_BIAS));
-    ptrdiff_t channels = (ptrdiff_t)x->channels, row_step = a->dilation_h * (ptrdiff_t)x->cols * channels,
-              col_step = a->dilation_w * channels;
+    ptrdiff_t pixel = (ptrdiff_t)x->stride, row_step = a->dilation_h * (ptrdiff_t)x->cols * pixel,
+              col_step = a->dilation_w * pixel;
+    int joined = s->groups == 1 && ((a->dilation_w == 1 && fg_value_is_packed(x)) || a->kernel_w == 1);
+    s->long_taps = joined ? (size_t)a->kernel_h : s->taps;
+    s->long_depth = joined ? (size_t)a->kernel_w * s->group_in : s->group_in;
     uint32_t across = (uint32_t)(s->long_taps / (size_t)a->kernel_h);
     for (uint32_t t = 0; t < s->long_taps; t++) {
         s->offsets[t] = (ptrdiff_t)(t / across) * row_step + (ptrdiff_t)(t % across) * col_step;
         if (s->depthwise) s->depthwise_taps[t] = (fg_tap){s->offsets[t], (size_t)t * s->groups};
     }
-    for (uint32_t t = 0; t < s->taps; t++) s->offsets[s->long_taps + t] = (ptrdiff_t)t * channels;
+    for (uint32_t t = 0; t < s->taps; t++) s->offsets[s->taps + t] = (ptrdiff_t)t * (ptrdiff_t)x->channels;
 }
 
 static void conv_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
 {
     const fg_conv_attributes *a = &context->node->attributes.conv;
     const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
-    fg_window window = window_of(a);
+    fg_window window = fg_conv_window(a);
     if (x->mask && x->changed) {
         fg_mask_window(&window, x->mask, x->rows, x->cols, candidates, out->rows, out->cols, scratch);
     }
@@ -261,7 +254,7 @@ static void run_pixels(const conv_call *call, const float **x, float **to, size_
 static void run_packed(const conv_call *call, size_t count, size_t taps, const float *weights)
 {
     const conv_state *s = call->s;
-    const ptrdiff_t *offsets = s->offsets + s->long_taps;
+    const ptrdiff_t *offsets = s->offsets + s->taps;
     int one = s->groups == 1; /* then a window is one long tap */
     run_pixels(call, call->scratch.x, call->scratch.to, count, offsets, one ? 1 : taps,
                one ? taps * s->group_in : s->group_in, weights);
@@ -276,10 +269,10 @@ static void finish_pixels(const conv_call *call, const uint32_t *pixels, uint32_
     if (call->s->fused) return;
     if (residual == FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
     if (residual != FG_RESIDUAL_NONE) {
-        const float *add = fg_op_input(context, CONV_RESIDUAL)->data;
+        const fg_value_state *add = fg_op_input(context, CONV_RESIDUAL);
         for (uint32_t i = 0; i < count; i++) {
             float *row = call->out + i * call->out_stride;
-            context->kernels->binary_f32(FG_BINARY_ADD, row, 1, add + pixels[i] * channels, 1, row, channels);
+            context->kernels->binary_f32(FG_BINARY_ADD, row, 1, fg_value_pixel(add, pixels[i]), 1, row, channels);
         }
     }
     if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
@@ -311,7 +304,7 @@ static ptrdiff_t first_tap(const conv_call *call, uint32_t row, uint32_t col)
 {
     const fg_conv_attributes *a = &call->s->a;
     int64_t y = (int64_t)row * a->stride_h - a->pad_top, x = (int64_t)col * a->stride_w - a->pad_left;
-    return (ptrdiff_t)((y * call->x->cols + x) * call->x->channels);
+    return (ptrdiff_t)((y * call->x->cols + x) * (int64_t)call->x->stride);
 }
 
 /* Kernel elements begin .. end - 1 of an axis read inside the input. */
@@ -336,11 +329,11 @@ static void pack_window(const conv_call *call, uint32_t row, uint32_t col, float
     inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
     memset(to, 0, (size_t)a->kernel_h * tap_row * sizeof *to);
     for (int32_t ky = first_row; ky < end_row; ky++) {
-        const float *from = x->data + (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols * channels;
+        size_t from = (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols;
         for (int32_t kx = first_col; kx < end_col; kx++) {
-            int32_t taps = a->dilation_w == 1 ? end_col - first_col : 1;
+            int32_t taps = a->dilation_w == 1 && fg_value_is_packed(x) ? end_col - first_col : 1;
             memcpy(to + (size_t)ky * tap_row + (size_t)kx * channels,
-                   from + (size_t)(left + (int64_t)kx * a->dilation_w) * channels,
+                   fg_value_pixel(x, from + (size_t)(left + (int64_t)kx * a->dilation_w)),
                    (size_t)taps * channels * sizeof *to);
             kx += taps - 1;
         }
@@ -370,7 +363,7 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
 {
     const conv_state *s = call->s;
     const conv_scratch *scratch = &call->scratch;
-    size_t step = (size_t)s->a.stride_w * call->x->channels;
+    size_t step = (size_t)s->a.stride_w * call->x->stride;
     uint32_t inside = 0, edges = 0;
     for (uint32_t i = 0; i < count;) {
         row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
@@ -433,7 +426,7 @@ static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint
 {
     const conv_state *s = call->s;
     const conv_scratch *scratch = &call->scratch;
-    size_t step = (size_t)s->a.stride_w * call->x->channels, runs = 0, used = 0, capacity = edge_taps(s);
+    size_t step = (size_t)s->a.stride_w * call->x->stride, runs = 0, used = 0, capacity = edge_taps(s);
     for (uint32_t i = 0; i < count;) {
         row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
         int row_inside = piece.row - s->row_begin < s->row_count;
@@ -471,7 +464,11 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
     finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv2d = {conv_sizes, conv_init, conv_footprint, NULL, conv_compute, NULL};
+const fg_op_entry fg_op_conv2d = {.sizes = conv_sizes,
+                                  .init = conv_init,
+                                  .footprint = conv_footprint,
+                                  .compute = conv_compute,
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
 
 /* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
 
@@ -525,7 +522,7 @@ static void pack_phase(const conv_call *call, uint32_t row, uint32_t col, float 
             if (z % a->stride_w != 0) continue;
             int64_t in_col = z / a->stride_w;
             if (inside && z >= 0 && in_col < (int64_t)x->cols) {
-                memcpy(to, x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels, bytes);
+                memcpy(to, fg_value_pixel(x, (size_t)in_row * x->cols + (size_t)in_col), bytes);
             } else {
                 memset(to, 0, bytes);
             }
@@ -593,5 +590,8 @@ static void transpose_compute(const fg_op_context *context, const uint32_t *pixe
     finish_pixels(&call, pixels, count);
 }
 
-const fg_op_entry fg_op_conv_transpose2d = {transpose_sizes,   conv_init, transpose_footprint, NULL,
-                                            transpose_compute, NULL};
+const fg_op_entry fg_op_conv_transpose2d = {.sizes = transpose_sizes,
+                                            .init = conv_init,
+                                            .footprint = transpose_footprint,
+                                            .compute = transpose_compute,
+                                            .apart = FG_APART_INPUTS | FG_APART_OUTPUT};

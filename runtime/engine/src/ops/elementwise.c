@@ -3,23 +3,15 @@
 
 #include <string.h>
 
+enum {
+    PACKED_NUMBERS = 2048
+}; /* of an operand whose pixels are put side by side first: they stay in the first cache */
+
 /* An operand at one output pixel; step 0 serves all channels with one number. */
 typedef struct operand {
     const float *at;
     size_t step;
 } operand;
-
-static operand operand_at(const fg_op_context *context, const fg_value_state *value, uint32_t pixel)
-{
-    const fg_value_state *out = context->output;
-    size_t from = pixel;
-    if (value->rows != out->rows || value->cols != out->cols) {
-        size_t row = value->rows == 1 ? 0 : pixel / out->cols, col = value->cols == 1 ? 0 : pixel % out->cols;
-        from = row * value->cols + col;
-    }
-    operand o = {value->data + from * value->channels, value->channels == out->channels};
-    return o;
-}
 
 static int is_plain(const fg_op_context *context, const fg_value_state *value)
 {
@@ -27,15 +19,53 @@ static int is_plain(const fg_op_context *context, const fg_value_state *value)
     return value->rows == out->rows && value->cols == out->cols && value->channels == out->channels;
 }
 
+static void copy_run(const fg_op_context *context, const fg_value_state *from, uint32_t pixel, uint32_t count,
+                     float *to, size_t to_stride)
+{
+    fg_permute_f32_args args = {.x = fg_value_pixel(from, pixel),
+                                .x_step = (ptrdiff_t)from->stride,
+                                .channels = from->channels,
+                                .pixels = count,
+                                .out = to,
+                                .out_step = to_stride};
+    context->kernels->permute_f32(&args);
+}
+
+/* Input k at count output pixels from pixel on, which span has found to be one call's. */
+static operand operand_at(const fg_op_context *context, uint32_t k, uint32_t pixel, uint32_t count, float *scratch)
+{
+    const fg_value_state *value = fg_op_input(context, k), *out = context->output;
+    operand o = {.step = value->channels == out->channels};
+    size_t from = pixel;
+    if (value->rows != out->rows || value->cols != out->cols) {
+        size_t row = value->rows == 1 ? 0 : pixel / out->cols, col = value->cols == 1 ? 0 : pixel % out->cols;
+        from = row * value->cols + col;
+    }
+    o.at = fg_value_pixel(value, from);
+    if (count == 1 || fg_value_is_packed(value)) return o;
+    o.at = scratch + k * PACKED_NUMBERS;
+    copy_run(context, value, pixel, count, scratch + k * PACKED_NUMBERS, value->channels);
+    return o;
+}
+
 /* Pixels one kernel call may take: a run where neither operand broadcasts and results are packed, else one. */
 static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint32_t i, uint32_t count,
                      size_t out_stride)
 {
+    uint32_t fit = PACKED_NUMBERS / context->output->channels, packed = 1;
     if (out_stride != context->output->channels) return 1;
     for (uint32_t k = 0; k < context->node->input_count; k++) {
         if (!is_plain(context, fg_op_input(context, k))) return 1;
+        packed &= (uint32_t)fg_value_is_packed(fg_op_input(context, k));
     }
+    if (!packed && fit < count - i) count = i + (fit ? fit : 1);
     return fg_op_run_length(pixels, i, count);
+}
+
+static void elementwise_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
+{
+    (void)graph;
+    sizes->thread = (uint64_t)node->input_count * PACKED_NUMBERS * sizeof(float);
 }
 
 static void unary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
@@ -44,25 +74,28 @@ static void unary_compute(const fg_op_context *context, const uint32_t *pixels, 
     const fg_value_state *x = fg_op_input(context, 0);
     size_t channels = x->channels;
     (void)scratch;
-    for (uint32_t i = 0; i < count;) {
-        uint32_t n = span(context, pixels, i, count, out_stride);
-        memcpy(out + i * out_stride, x->data + pixels[i] * channels, n * channels * sizeof *out);
-        i += n;
+    for (uint32_t i = 0, n; i < count; i += n) {
+        n = fg_op_run_length(pixels, i, count);
+        if (out_stride == channels && fg_value_is_packed(x)) {
+            memcpy(out + i * channels, fg_value_pixel(x, pixels[i]), n * channels * sizeof *out);
+        } else {
+            copy_run(context, x, pixels[i], n, out + i * out_stride, out_stride);
+        }
     }
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_unary = {NULL, NULL, fg_op_footprint_pointwise, NULL, unary_compute, NULL};
+const fg_op_entry fg_op_unary = {
+    .footprint = fg_op_footprint_pointwise, .compute = unary_compute, .apart = FG_APART_INPUTS};
 
 static void binary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                            size_t out_stride, void *scratch)
 {
     uint32_t kind = (uint32_t)context->node->attributes.binary.kind;
-    (void)scratch;
     for (uint32_t i = 0; i < count;) {
         uint32_t n = span(context, pixels, i, count, out_stride);
-        operand a = operand_at(context, fg_op_input(context, 0), pixels[i]);
-        operand b = operand_at(context, fg_op_input(context, 1), pixels[i]);
+        operand a = operand_at(context, 0, pixels[i], n, scratch);
+        operand b = operand_at(context, 1, pixels[i], n, scratch);
         context->kernels->binary_f32(kind, a.at, a.step, b.at, b.step, out + i * out_stride,
                                      (size_t)n * context->output->channels);
         i += n;
@@ -70,17 +103,19 @@ static void binary_compute(const fg_op_context *context, const uint32_t *pixels,
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_binary = {NULL, NULL, fg_op_footprint_pointwise, NULL, binary_compute, NULL};
+const fg_op_entry fg_op_binary = {.sizes = elementwise_sizes,
+                                  .footprint = fg_op_footprint_pointwise,
+                                  .compute = binary_compute,
+                                  .apart = FG_APART_INPUTS};
 
 static void where_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                           size_t out_stride, void *scratch)
 {
-    (void)scratch;
     for (uint32_t i = 0; i < count;) {
         uint32_t n = span(context, pixels, i, count, out_stride);
-        operand c = operand_at(context, fg_op_input(context, 0), pixels[i]);
-        operand a = operand_at(context, fg_op_input(context, 1), pixels[i]);
-        operand b = operand_at(context, fg_op_input(context, 2), pixels[i]);
+        operand c = operand_at(context, 0, pixels[i], n, scratch);
+        operand a = operand_at(context, 1, pixels[i], n, scratch);
+        operand b = operand_at(context, 2, pixels[i], n, scratch);
         fg_where_f32_args args = {.condition = c.at,
                                   .a = a.at,
                                   .b = b.at,
@@ -94,4 +129,7 @@ static void where_compute(const fg_op_context *context, const uint32_t *pixels, 
     }
 }
 
-const fg_op_entry fg_op_where = {NULL, NULL, fg_op_footprint_pointwise, NULL, where_compute, NULL};
+const fg_op_entry fg_op_where = {.sizes = elementwise_sizes,
+                                 .footprint = fg_op_footprint_pointwise,
+                                 .compute = where_compute,
+                                 .apart = FG_APART_INPUTS};

@@ -93,14 +93,14 @@ static gather_run next_run(const fg_op_context *context, uint32_t i, uint32_t co
         run.map += (phase_row * (size_t)a->phase_cols + phase_col) * context->output->channels;
     }
     if (in_row < 0 || in_col < 0) return run;
-    run.x = x->data + ((size_t)in_row * x->cols + (size_t)in_col) * x->channels;
+    run.x = fg_value_pixel(x, (size_t)in_row * x->cols + (size_t)in_col);
     for (uint32_t k = i + 1; a->phase_cols == 1 && k < count && row[k] == row[i]; k++, run.count++) {
         int64_t next = mapped(cols, col[k]);
         if (k == i + 1) step = next - in_col;
         if (next < 0 || next - in_col != step) break;
         in_col = next;
     }
-    run.step = (ptrdiff_t)step * (ptrdiff_t)x->channels;
+    run.step = (ptrdiff_t)step * (ptrdiff_t)x->stride;
     return run;
 }
 
@@ -143,9 +143,9 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
     int plain = !placed && a->phase_rows == 1 && a->phase_cols == 1; /* every pixel is its own input pixel */
     if (!plain) fg_op_positions(pixels, count, context->output->cols, row, col);
     for (uint32_t i = 0; i < count;) {
-        gather_run run = {.map = fg_op_table(context, GATHER_CHANNELS), .step = (ptrdiff_t)x->channels};
+        gather_run run = {.map = fg_op_table(context, GATHER_CHANNELS), .step = (ptrdiff_t)x->stride};
         if (plain) {
-            run.x = x->data + pixels[i] * (size_t)x->channels;
+            run.x = fg_value_pixel(x, pixels[i]);
             run.count = fg_op_run_length(pixels, i, count);
         } else {
             run = next_run(context, i, count, row, col);
@@ -155,9 +155,17 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-static int gather_copies(const fg_op_context *context) { return !fg_op_has_input(context, GATHER_CHANNELS); }
+static fg_copies gather_copies(const fg_op_context *context)
+{
+    return fg_op_has_input(context, GATHER_CHANNELS) ? FG_COPIES_NOT : FG_COPIES_PIXELS;
+}
 
-const fg_op_entry fg_op_gather = {gather_sizes, gather_init, gather_footprint, NULL, gather_compute, gather_copies};
+const fg_op_entry fg_op_gather = {.sizes = gather_sizes,
+                                  .init = gather_init,
+                                  .footprint = gather_footprint,
+                                  .compute = gather_compute,
+                                  .copies = gather_copies,
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
 
 /* ---- concat ---- */
 
@@ -203,9 +211,9 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
     (void)scratch;
     for (uint32_t k = 0; axis == 2 && k < context->node->input_count; k++) {
         const fg_value_state *x = fg_op_input(context, k);
-        fg_permute_f32_args args = {.x_step = (ptrdiff_t)x->channels, .channels = x->channels, .out_step = out_stride};
+        fg_permute_f32_args args = {.x_step = (ptrdiff_t)x->stride, .channels = x->channels, .out_step = out_stride};
         for (uint32_t i = 0; i < count; i += (uint32_t)args.pixels) {
-            args.x = x->data + pixels[i] * (size_t)x->channels;
+            args.x = fg_value_pixel(x, pixels[i]);
             args.pixels = fg_op_run_length(pixels, i, count);
             args.out = out + i * out_stride;
             context->kernels->permute_f32(&args);
@@ -215,18 +223,20 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
     for (uint32_t i = 0; axis != 2 && i < count; i++) {
         uint32_t at[2] = {pixels[i] / context->output->cols, pixels[i] % context->output->cols};
         const fg_value_state *x = concat_find(context, axis, &at[axis]);
-        const float *from = x->data + ((size_t)at[0] * x->cols + at[1]) * channels;
-        memcpy(out + i * out_stride, from, channels * sizeof *out);
+        memcpy(out + i * out_stride, fg_value_pixel(x, (size_t)at[0] * x->cols + at[1]), channels * sizeof *out);
     }
 }
 
-static int concat_copies(const fg_op_context *context)
+static fg_copies concat_copies(const fg_op_context *context)
 {
     (void)context;
-    return 1;
+    return FG_COPIES_PIXELS;
 }
 
-const fg_op_entry fg_op_concat = {NULL, NULL, concat_footprint, NULL, concat_compute, concat_copies};
+const fg_op_entry fg_op_concat = {.footprint = concat_footprint,
+                                  .compute = concat_compute,
+                                  .copies = concat_copies,
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
 
 /* ---- resize ---- */
 
@@ -288,8 +298,8 @@ static void resize_compute(const fg_op_context *context, const uint32_t *pixels,
             continue;
         }
         for (size_t t = 0; t < row_taps; t++) {
-            const float *base = x->data + (size_t)rows[t] * x->cols * channels;
-            for (size_t u = 0; u < col_taps; u++) across[u] = base + (size_t)cols[u] * channels;
+            const float *base = fg_value_pixel(x, (size_t)rows[t] * x->cols);
+            for (size_t u = 0; u < col_taps; u++) across[u] = base + (size_t)cols[u] * x->stride;
             down[t] = blended + t * channels;
             context->kernels->blend_f32(across, col_weights + col * col_taps, col_taps, blended + t * channels,
                                         channels);
@@ -298,4 +308,7 @@ static void resize_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_resize = {resize_sizes, NULL, resize_footprint, NULL, resize_compute, NULL};
+const fg_op_entry fg_op_resize = {.sizes = resize_sizes,
+                                  .footprint = resize_footprint,
+                                  .compute = resize_compute,
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};

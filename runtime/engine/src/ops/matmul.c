@@ -31,12 +31,11 @@ static void matmul_before(const fg_op_context *context)
     if (!context->full && !b->changed) return;
     for (uint32_t row = 0; row < b->rows; row++) {
         float *matrix = (float *)context->aux + row * panels * depth * FG_PANEL;
-        const float *from = b->data + row * depth * b->channels;
         for (size_t p = 0; p < panels; p++) {
             size_t width = b->channels - p * FG_PANEL < FG_PANEL ? b->channels - p * FG_PANEL : FG_PANEL;
             for (size_t k = 0; k < depth; k++) {
                 float *to = matrix + (p * depth + k) * FG_PANEL;
-                memcpy(to, from + k * b->channels + p * FG_PANEL, width * sizeof *to);
+                memcpy(to, fg_value_pixel(b, row * depth + k) + p * FG_PANEL, width * sizeof *to);
                 memset(to + width, 0, (FG_PANEL - width) * sizeof *to);
             }
         }
@@ -55,7 +54,7 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
         float *to[FG_CHUNK_PIXELS];
         uint32_t matrix_row = pixels[i] / cols, n = 0;
         while (i + n < count && pixels[i + n] / cols == matrix_row) {
-            rows[n] = a->data + pixels[i + n] * depth;
+            rows[n] = fg_value_pixel(a, pixels[i + n]);
             to[n] = out + (i + n) * out_stride;
             n++;
         }
@@ -69,4 +68,8 @@ static void matmul_compute(const fg_op_context *context, const uint32_t *pixels,
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_matmul = {matmul_sizes, NULL, matmul_footprint, matmul_before, matmul_compute, NULL};
+const fg_op_entry fg_op_matmul = {.sizes = matmul_sizes,
+                                  .footprint = matmul_footprint,
+                                  .before = matmul_before,
+                                  .compute = matmul_compute,
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};

@@ -18,6 +18,7 @@ typedef struct fg_value_state {
     uint64_t *mask; /* pixels that changed in this push; NULL for constants */
     uint32_t rows, cols, channels;
     uint32_t words;   /* of a mask row */
+    size_t stride;    /* numbers between two pixels: more than channels where the value lies inside another one */
     uint32_t changed; /* whether any bit of mask is set */
 } fg_value_state;
 
@@ -35,14 +36,26 @@ typedef struct fg_op_context {
 /* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also
  * on 32-bit machines, where plan.c then refuses it. */
 typedef struct fg_op_sizes {
-    uint64_t aux;        /* per stream */
-    uint64_t thread;     /* scratch of one compute call */
-    uint64_t footprint;  /* scratch of footprint */
-    uint64_t out_stride; /* numbers between two computed pixels */
+    uint64_t aux;       /* per stream */
+    uint64_t thread;    /* scratch of one compute call */
+    uint64_t footprint; /* scratch of footprint */
 } fg_op_sizes;
 
+/* What is left to do for a node whose output pixels are whole input pixels, or parts of them. */
+typedef enum fg_copies {
+    FG_COPIES_NOT, /* it computes */
+    FG_COPIES_PIXELS,
+    FG_COPIES_NOTHING /* all its numbers lie where its inputs have them */
+} fg_copies;
+
+/* Values whose pixels do not follow each other in memory, since they lie inside another value. */
+enum {
+    FG_APART_INPUTS = 1, /* may be this operator's inputs */
+    FG_APART_OUTPUT = 2  /* may be written by compute as fast as packed ones */
+};
+
 typedef struct fg_op_entry {
-    /* sizes: fills what differs from 0 (out_stride comes in as the channel count). May be NULL. */
+    /* sizes: fills what differs from 0. May be NULL. */
     void (*sizes)(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes);
     /* init: fills aux when a stream is made. May be NULL. */
     void (*init)(const fg_op_context *context);
@@ -53,9 +66,9 @@ typedef struct fg_op_entry {
     /* compute: writes pixel pixels[i] (row * cols + col) to out + i * out_stride. Called by several threads at once. */
     void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride,
                     void *scratch);
-    /* copies: whether an output pixel is made of whole input pixels, so that it changed wherever one of them did. May
-     * be NULL: no. */
-    int (*copies)(const fg_op_context *context);
+    /* copies: an output pixel of a node that copies changed wherever an input pixel did. May be NULL: it computes. */
+    fg_copies (*copies)(const fg_op_context *context);
+    uint32_t apart; /* FG_APART_INPUTS, FG_APART_OUTPUT */
 } fg_op_entry;
 
 /* The entry of an opcode that model.c has accepted. */
@@ -86,6 +99,15 @@ static inline const int32_t *fg_op_table(const fg_op_context *context, uint32_t 
     return (const int32_t *)(const void *)fg_op_optional(context, i);
 }
 
+/* The numbers of a pixel, row * cols + col. */
+static inline float *fg_value_pixel(const fg_value_state *value, size_t pixel)
+{
+    return value->data + pixel * value->stride;
+}
+
+/* Whether pixels lie one behind the other. */
+static inline int fg_value_is_packed(const fg_value_state *value) { return value->stride == value->channels; }
+
 static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uint32_t row)
 {
     return value->mask + (size_t)row * value->words;
@@ -99,6 +121,14 @@ static inline uint32_t fg_op_run_length(const uint32_t *pixels, uint32_t i, uint
     uint32_t n = 1;
     while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
     return n;
+}
+
+/* What a convolution slides over its input. */
+static inline fg_window fg_conv_window(const fg_conv_attributes *a)
+{
+    fg_window window = {(uint32_t)a->kernel_h,   (uint32_t)a->kernel_w,   (uint32_t)a->stride_h, (uint32_t)a->stride_w,
+                        (uint32_t)a->dilation_h, (uint32_t)a->dilation_w, (uint32_t)a->pad_top,  (uint32_t)a->pad_left};
+    return window;
 }
 
 /* Rows and columns of listed pixels. */

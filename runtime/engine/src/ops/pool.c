@@ -86,8 +86,8 @@ static size_t list_taps(const fg_op_context *context, axis_window v, axis_window
 {
     const fg_pool_attributes *a = &context->node->attributes.pool;
     const fg_value_state *x = fg_op_input(context, 0);
-    ptrdiff_t down = (ptrdiff_t)a->dilation_h * (ptrdiff_t)((size_t)x->cols * x->channels);
-    ptrdiff_t across = (ptrdiff_t)a->dilation_w * (ptrdiff_t)x->channels;
+    ptrdiff_t down = (ptrdiff_t)a->dilation_h * (ptrdiff_t)(x->cols * x->stride);
+    ptrdiff_t across = (ptrdiff_t)a->dilation_w * (ptrdiff_t)x->stride;
     size_t count = 0;
     for (int32_t ky = 0; ky < v.last - v.first; ky++) {
         for (int32_t kx = 0; kx < h.last - h.first; kx++) taps[count++] = ky * down + kx * across;
@@ -103,7 +103,7 @@ static void pool_run(const fg_op_context *context, axis_window v, axis_window h,
     const fg_value_state *x = fg_op_input(context, 0);
     size_t inside = v.first < v.last && h.first < h.last ? list_taps(context, v, h, taps) : 0;
     fg_pool_f32_args args = {.kind = a->kind == FG_POOL_MAX ? FG_REDUCE_MAX : FG_REDUCE_MEAN,
-                             .x_step = (size_t)a->stride_w * x->channels,
+                             .x_step = (size_t)a->stride_w * x->stride,
                              .taps = taps,
                              .tap_count = inside,
                              .channels = x->channels,
@@ -113,7 +113,7 @@ static void pool_run(const fg_op_context *context, axis_window v, axis_window h,
     args.divisor = (float)(a->count_include_pad ? (int64_t)v.padded * h.padded : (int64_t)inside);
     for (uint32_t i = 0; inside == 0 && i < count; i++) memset(out + i * out_stride, 0, x->channels * sizeof *out);
     if (inside == 0) return;
-    args.x = x->data + ((size_t)at_tap(v, a->dilation_h) * x->cols + (size_t)at_tap(h, a->dilation_w)) * x->channels;
+    args.x = fg_value_pixel(x, (size_t)at_tap(v, a->dilation_h) * x->cols + (size_t)at_tap(h, a->dilation_w));
     context->kernels->pool_f32(&args);
 }
 
@@ -130,4 +130,7 @@ static void pool_compute(const fg_op_context *context, const uint32_t *pixels, u
     }
 }
 
-const fg_op_entry fg_op_pool = {pool_sizes, NULL, pool_footprint, NULL, pool_compute, NULL};
+const fg_op_entry fg_op_pool = {.sizes = pool_sizes,
+                                .footprint = pool_footprint,
+                                .compute = pool_compute,
+                                .apart = FG_APART_INPUTS | FG_APART_OUTPUT};

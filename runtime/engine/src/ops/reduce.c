@@ -36,12 +36,12 @@ static void reduce_before(const fg_op_context *context)
     size_t channels = x->channels;
     if (!a->over_cols) return;
     for (uint32_t row = 0; row < x->rows; row++) {
-        const float *from = x->data + (size_t)row * x->cols * channels;
+        size_t first = (size_t)row * x->cols;
         float *partial = (float *)context->aux + row * channels;
         if (!context->full && !(x->mask && fg_mask_any(fg_value_mask_row(x, row), x->words))) continue;
-        memcpy(partial, from, channels * sizeof *partial);
+        memcpy(partial, fg_value_pixel(x, first), channels * sizeof *partial);
         for (uint32_t col = 1; col < x->cols; col++) {
-            context->kernels->accumulate_f32((uint32_t)a->kind, partial, from + col * channels, channels);
+            context->kernels->accumulate_f32((uint32_t)a->kind, partial, fg_value_pixel(x, first + col), channels);
         }
     }
 }
@@ -51,12 +51,12 @@ static void reduce_compute(const fg_op_context *context, const uint32_t *pixels,
 {
     const fg_reduce_pixels_attributes *a = &context->node->attributes.reduce_pixels;
     const fg_value_state *x = fg_op_input(context, 0);
-    size_t channels = x->channels, row_step = a->over_cols ? channels : x->cols * channels;
+    size_t channels = x->channels, row_step = a->over_cols ? channels : x->cols * x->stride;
     float divisor = (float)(a->over_rows ? x->rows : 1u) * (float)(a->over_cols ? x->cols : 1u);
     (void)scratch;
     for (uint32_t i = 0; i < count; i++, out += out_stride) {
         uint32_t row = pixels[i] / context->output->cols, col = pixels[i] % context->output->cols;
-        const float *from = a->over_cols ? (const float *)context->aux : x->data + col * channels;
+        const float *from = a->over_cols ? (const float *)context->aux : fg_value_pixel(x, col);
         if (!a->over_rows) from += row * row_step;
         memcpy(out, from, channels * sizeof *out);
         for (uint32_t r = 1; a->over_rows && r < x->rows; r++) {
@@ -66,7 +66,11 @@ static void reduce_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-const fg_op_entry fg_op_reduce_pixels = {reduce_sizes, NULL, reduce_footprint, reduce_before, reduce_compute, NULL};
+const fg_op_entry fg_op_reduce_pixels = {.sizes = reduce_sizes,
+                                         .footprint = reduce_footprint,
+                                         .before = reduce_before,
+                                         .compute = reduce_compute,
+                                         .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
 
 static void channels_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                              size_t out_stride, void *scratch)
@@ -76,7 +80,7 @@ static void channels_compute(const fg_op_context *context, const uint32_t *pixel
     (void)scratch;
     for (uint32_t i = 0; i < count; i++) {
         fg_reduce_channels_f32_args args = {.kind = (uint32_t)a->kind,
-                                            .x = x->data + pixels[i] * (size_t)x->channels,
+                                            .x = fg_value_pixel(x, pixels[i]),
                                             .out = out + i * out_stride,
                                             .outer = (size_t)a->outer,
                                             .count = (size_t)a->count,
@@ -86,19 +90,21 @@ static void channels_compute(const fg_op_context *context, const uint32_t *pixel
     }
 }
 
-const fg_op_entry fg_op_reduce_channels = {NULL, NULL, fg_op_footprint_pointwise, NULL, channels_compute, NULL};
+const fg_op_entry fg_op_reduce_channels = {
+    .footprint = fg_op_footprint_pointwise, .compute = channels_compute, .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
 
 static void softmax_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                             size_t out_stride, void *scratch)
 {
     const fg_softmax_attributes *a = &context->node->attributes.softmax;
     const fg_value_state *x = fg_op_input(context, 0);
+    int packed = out_stride == x->channels && fg_value_is_packed(x);
     (void)scratch;
     for (uint32_t i = 0, n; i < count; i += n) { /* pixels that lie one behind the other are one call */
-        for (n = 1; out_stride == x->channels && i + n < count && pixels[i + n] == pixels[i] + n;) n++;
-        context->kernels->softmax_f32(x->data + pixels[i] * (size_t)x->channels, out + i * out_stride,
-                                      (size_t)a->outer * n, (size_t)a->count, (size_t)a->inner, (uint32_t)a->log);
+        for (n = 1; packed && i + n < count && pixels[i + n] == pixels[i] + n;) n++;
+        context->kernels->softmax_f32(fg_value_pixel(x, pixels[i]), out + i * out_stride, (size_t)a->outer * n,
+                                      (size_t)a->count, (size_t)a->inner, (uint32_t)a->log);
     }
 }
 
-const fg_op_entry fg_op_softmax = {NULL, NULL, fg_op_footprint_pointwise, NULL, softmax_compute, NULL};
+const fg_op_entry fg_op_softmax = {.footprint = fg_op_footprint_pointwise, .compute = softmax_compute};

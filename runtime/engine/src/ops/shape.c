@@ -25,7 +25,7 @@ static void view_footprint(const fg_op_context *context, uint64_t *candidates, u
 }
 
 /* The stream lets a view's data be its input's; there is nothing to compute. */
-const fg_op_entry fg_op_view = {NULL, NULL, view_footprint, NULL, NULL, NULL};
+const fg_op_entry fg_op_view = {.footprint = view_footprint};
 
 static void transpose_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
 {
@@ -67,4 +67,4 @@ static void transpose_compute(const fg_op_context *context, const uint32_t *pixe
     }
 }
 
-const fg_op_entry fg_op_transpose = {NULL, NULL, transpose_footprint, NULL, transpose_compute, NULL};
+const fg_op_entry fg_op_transpose = {.footprint = transpose_footprint, .compute = transpose_compute};

@@ -89,8 +89,8 @@ FG_INLINE void copy(float *to, const float *from, size_t count)
 FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm)
 {
     const float *fresh = args->fresh;
-    for (size_t p = 0; p < args->count; p++, fresh += args->stride) {
-        float *held = args->held + args->pixels[p] * args->channels;
+    for (size_t p = 0; p < args->count; p++, fresh += args->channels) {
+        float *held = args->held + args->pixels[p] * args->stride;
         const float apart = gated ? distance(norm, fresh, held, args->channels) : 0.0f;
         uint8_t flag = FG_PIXEL_CHANGED;
         if (apart > 0.0f) {
