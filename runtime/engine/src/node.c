@@ -298,6 +298,21 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
     return count;
 }
 
+void fg_node_all_changed(fg_stream *stream, uint32_t node)
+{
+    fg_node_state *state = &stream->nodes[node];
+    fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
+    uint32_t pixels = out->rows * out->cols;
+    fg_mask_fill(out->mask, out->rows, out->cols);
+    if (state->residue) fg_mask_clear(state->residue, (size_t)out->rows * out->words);
+    state->residue_any = 0;
+    out->changed = 1;
+    state->stale = 1;
+    state->computed = state->changed = pixels;
+    state->macs = state->pixel_macs * pixels;
+    state->macs_total += state->macs;
+}
+
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
 {
     const fg_node_record *record = &stream->graph.nodes[node];

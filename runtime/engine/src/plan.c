@@ -4,6 +4,7 @@
 
 #include "checked.h"
 #include "state.h"
+#include "strips.h"
 
 typedef struct arena {
     uint8_t *base; /* NULL: measure only */
@@ -49,21 +50,30 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 static uint64_t mask_words(const fg_value_record *value) { return (uint64_t)value->rows * fg_mask_words(value->cols); }
 
-static void lay_out_values(arena *a, const fg_graph *graph, fg_value_state *values)
+/* kept: rows in memory at once; 0: all of them, where they stay from push to push. */
+static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t kept, fg_value_state *values)
+{
+    const fg_value_record *record = &graph->values[i];
+    int view = record->kind == FG_VALUE_NODE && graph->nodes[record->producer].op == FG_OP_VIEW;
+    fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels, .kept = kept};
+    value.stride = record->channels;
+    value.words = fg_mask_words(record->cols);
+    if (record->kind != FG_VALUE_CONSTANT) value.mask = take(a, mask_words(record), sizeof *value.mask);
+    if (record->kind != FG_VALUE_CONSTANT && !view && !kept) {
+        value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
+    }
+    if (values) values[i] = value;
+}
+
+static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_value_state *values)
 {
     for (uint32_t i = 0; i < graph->value_count; i++) {
-        const fg_value_record *record = &graph->values[i];
-        const fg_node_record *node = record->kind == FG_VALUE_NODE ? &graph->nodes[record->producer] : NULL;
-        fg_value_state value = {
-            .rows = record->rows, .cols = record->cols, .channels = record->channels, .stride = record->channels};
-        value.words = fg_mask_words(record->cols);
-        if (record->kind != FG_VALUE_CONSTANT) {
-            value.mask = take(a, mask_words(record), sizeof *value.mask);
-            if (!node || node->op != FG_OP_VIEW) {
-                value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
-            }
-        }
-        if (values) values[i] = value;
+        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
+    }
+    fg_sequence sequence = {.end = 0};
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        if (!gating && i == sequence.end) fg_sequence_at(graph, i, &sequence);
+        lay_out_value(a, graph, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
     }
     for (uint32_t i = 0; values && i < graph->value_count; i++) {
         /* Constants are only read; the state has one pointer type for both. */
@@ -99,14 +109,37 @@ static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_reco
     return made;
 }
 
-static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
+/* Memory for the rows of values that are not kept whole: sequences follow each other in it. Without layout's memory
+ * only measures. */
+static uint64_t lay_out_rows(const fg_graph *graph, fg_stream *layout)
+{
+    uint64_t most = 0;
+    for (fg_sequence sequence = {.end = 0}; sequence.end < graph->node_count;) {
+        uint64_t used = 0;
+        fg_sequence_at(graph, sequence.end, &sequence);
+        for (uint32_t i = sequence.begin; i < sequence.end; i++) {
+            const fg_value_record *record = &graph->values[graph->nodes[i].output];
+            uint64_t numbers = (uint64_t)sequence.kept[i - sequence.begin] * record->cols * record->channels;
+            if (layout->rows_kept && numbers) {
+                fg_value_state *value = &layout->values[graph->nodes[i].output];
+                value->rows_kept = layout->rows_kept + used;
+                fg_value_place(value, 0);
+            }
+            used += fg_round_up(numbers, FG_MEMORY_ALIGN / sizeof(float));
+        }
+        most = larger(most, used);
+    }
+    return most;
+}
+
+static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
     layout->values = take(a, graph->value_count, sizeof *layout->values);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
     layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
-    lay_out_values(a, graph, layout->values);
+    lay_out_values(a, graph, gating, layout->values);
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const fg_input_record *input = &graph->inputs[i];
         const fg_value_record *value = &graph->values[input->value];
@@ -120,10 +153,16 @@ static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
         uint8_t *data = output->dtype == FG_DTYPE_F32 ? NULL : take(a, elements, sizeof(int64_t));
         if (layout->output_data) layout->output_data[i] = data;
     }
+    fg_sequence sequence = {.end = 0};
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         fg_op_sizes sizes = fg_node_sizes(graph, node);
         fg_node_state state = {.residue = NULL};
+        if (!gating && i == sequence.end) {
+            fg_sequence_at(graph, i, &sequence);
+            state.end = sequence.end;
+            state.sweeps = sequence.sweeps;
+        }
         state.aux = sizes.aux ? take(a, sizes.aux, 1) : NULL;
         if (fg_gate_skips(node->gate)) state.skip = lay_out_skip(a, graph, node, &skips);
         if (node->gate == FG_GATE_HOLD)
@@ -134,9 +173,10 @@ static void lay_out_state(arena *a, const fg_graph *graph, fg_stream *layout)
     layout->taps = take(a, skips.taps, sizeof(float));
 }
 
-static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, uint32_t threads)
+static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, const fg_config *config)
 {
-    uint64_t words = 1, pixels = 1, footprint = 1, tile = 1, thread = 1, skip_words = 0;
+    uint64_t words = 1, pixels = 1, footprint = 1, thread = 1, skip_words = 0;
+    uint64_t tile = FG_CHUNK_PIXELS * sizeof(uint32_t); /* or the list of a strip's pixels */
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         const fg_value_record *out = &graph->values[node->output];
@@ -168,7 +208,11 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
     thread = fg_round_up(thread, FG_MEMORY_ALIGN) + tile;
     layout->tile_bytes = (size_t)tile; /* where this truncates, take has found the overflow */
     layout->thread_bytes = (size_t)thread;
-    layout->thread_scratch = take(a, threads * thread, 1);
+    layout->thread_scratch = take(a, config->threads * thread, 1);
+    if (config->gating) return;
+    layout->rows_kept = NULL;
+    layout->rows_kept = take(a, lay_out_rows(graph, layout), sizeof *layout->rows_kept);
+    if (layout->rows_kept) lay_out_rows(graph, layout);
 }
 
 static fg_status check_config(const fg_config *config, fg_error *error)
@@ -195,8 +239,8 @@ static fg_status lay_out(const fg_graph *graph, const fg_config *config, uint8_t
 {
     arena persistent = {.base = state}, shared = {.base = scratch};
     (void)take(&persistent, 1, sizeof *layout);
-    lay_out_state(&persistent, graph, layout);
-    lay_out_scratch(&shared, graph, layout, config->threads);
+    lay_out_state(&persistent, graph, config->gating, layout);
+    lay_out_scratch(&shared, graph, layout, config);
     plan->state_bytes = persistent.used;
     plan->scratch_bytes = shared.used;
     return persistent.overflow || shared.overflow ? too_large(error) : FG_OK;

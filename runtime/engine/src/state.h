@@ -13,9 +13,10 @@ typedef struct fg_node_state {
     void *aux;
     fg_skip *skip; /* NULL without a skip gate */
     uint32_t residue_any;
-    uint32_t stale;                   /* changed since std was measured */
-    float std;                        /* measured; 0: not yet */
-    uint64_t pixel_macs;              /* of one pixel, where all cost alike */
+    uint32_t end, sweeps; /* of the sequence that starts here, in streams without gating (strips.h); else 0 */
+    uint32_t stale;       /* changed since std was measured */
+    float std;            /* measured; 0: not yet */
+    uint64_t pixel_macs;  /* of one pixel, where all cost alike */
     uint64_t macs, computed, changed; /* of the last push */
     uint64_t macs_total;
     uint64_t nanoseconds; /* of the last push */
@@ -43,9 +44,18 @@ struct fg_stream {
     uint32_t *chunks;                /* where each work item starts in pixels, and the end */
     uint8_t *flags;                  /* per listed pixel: fg_pixel_flag */
     uint64_t *moved;                 /* a mask for skip gates */
+    float *rows_kept;                /* of the sequence at work */
     uint8_t *thread_scratch;         /* threads x thread_bytes */
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };
+
+/* Row first is the first one in a value's memory. */
+static inline void fg_value_place(fg_value_state *value, uint32_t first)
+{
+    size_t row = (size_t)value->cols * value->stride * sizeof(float);
+    value->first = first;
+    value->data = (float *)((uintptr_t)value->rows_kept - first * row);
+}
 
 enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
@@ -71,6 +81,8 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
                         uint32_t *chunk_count);
 /* Runs the task on every chunk, by the stream's threads. */
 void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks);
+/* node.c: what is left of a push after every pixel of a node was computed in place. */
+void fg_node_all_changed(fg_stream *stream, uint32_t node);
 /* node.c: one node of a push; full: every pixel, without comparing with what is held. */
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full);
 /* input.c: checks a frame without touching state; takes it over. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "state.h"
+#include "strips.h"
 
 static void convert_output(const fg_output_record *output, const fg_value_state *value, uint8_t *data)
 {
@@ -51,10 +52,17 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     uint64_t start = now(stream);
     for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
     uint64_t before = now(stream);
-    for (uint32_t i = 0; i < graph->node_count; i++) {
+    for (uint32_t i = 0; i < graph->node_count;) {
+        const fg_node_state *state = &stream->nodes[i];
+        if (state->sweeps > 1) {
+            fg_sequence_run(stream, &(fg_sequence){.begin = i, .end = state->end, .sweeps = state->sweeps});
+            i = state->end;
+            before = now(stream);
+            continue;
+        }
         fg_node_run(stream, i, full);
         uint64_t after = now(stream);
-        stream->nodes[i].nanoseconds = after - before;
+        stream->nodes[i++].nanoseconds = after - before;
         before = after;
     }
     stream->nanoseconds = before - start;

@@ -161,11 +161,8 @@ static uint32_t fuse_activation(const fg_node_record *node, fg_finish *finish)
 static void pad_bias(conv_state *s, const float *bias)
 {
     size_t padded = s->depthwise ? 1 : (size_t)s->panels * FG_PANEL; /* zeroed, as all state is */
-    if (!bias) {
-        s->bias = NULL;
-        return;
-    }
-    for (uint32_t g = 0; g < s->groups; g++) {
+    if (!bias) s->bias = NULL;
+    for (uint32_t g = 0; bias && g < s->groups; g++) {
         memcpy(s->bias + g * padded, bias + (size_t)g * s->group_out, s->group_out * sizeof *bias);
     }
 }
@@ -464,11 +461,19 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
     finish_pixels(&call, pixels, count);
 }
 
+static int conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    fg_window window = fg_conv_window(&node->attributes.conv);
+    if (k != CONV_X) return fg_op_rows_pointwise(graph, node, k, row, rows);
+    return fg_op_rows_window(&window, graph, node, row, rows);
+}
+
 const fg_op_entry fg_op_conv2d = {.sizes = conv_sizes,
                                   .init = conv_init,
                                   .footprint = conv_footprint,
                                   .compute = conv_compute,
-                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                  .rows_read = conv_rows};
 
 /* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
 

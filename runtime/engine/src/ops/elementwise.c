@@ -85,8 +85,10 @@ static void unary_compute(const fg_op_context *context, const uint32_t *pixels, 
     fg_op_activate(context, out, count, out_stride);
 }
 
-const fg_op_entry fg_op_unary = {
-    .footprint = fg_op_footprint_pointwise, .compute = unary_compute, .apart = FG_APART_INPUTS};
+const fg_op_entry fg_op_unary = {.footprint = fg_op_footprint_pointwise,
+                                 .compute = unary_compute,
+                                 .apart = FG_APART_INPUTS,
+                                 .rows_read = fg_op_rows_pointwise};
 
 static void binary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                            size_t out_stride, void *scratch)
@@ -106,7 +108,8 @@ static void binary_compute(const fg_op_context *context, const uint32_t *pixels,
 const fg_op_entry fg_op_binary = {.sizes = elementwise_sizes,
                                   .footprint = fg_op_footprint_pointwise,
                                   .compute = binary_compute,
-                                  .apart = FG_APART_INPUTS};
+                                  .apart = FG_APART_INPUTS,
+                                  .rows_read = fg_op_rows_pointwise};
 
 static void where_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                           size_t out_stride, void *scratch)
@@ -132,4 +135,5 @@ static void where_compute(const fg_op_context *context, const uint32_t *pixels, 
 const fg_op_entry fg_op_where = {.sizes = elementwise_sizes,
                                  .footprint = fg_op_footprint_pointwise,
                                  .compute = where_compute,
-                                 .apart = FG_APART_INPUTS};
+                                 .apart = FG_APART_INPUTS,
+                                 .rows_read = fg_op_rows_pointwise};

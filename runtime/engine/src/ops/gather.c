@@ -160,12 +160,22 @@ static fg_copies gather_copies(const fg_op_context *context)
     return fg_op_has_input(context, GATHER_CHANNELS) ? FG_COPIES_NOT : FG_COPIES_PIXELS;
 }
 
+static int gather_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    uint32_t map = node->input_count > GATHER_ROWS ? graph->index[node->first_input + GATHER_ROWS] : FG_NONE;
+    int64_t at = map == FG_NONE ? (int64_t)row : ((const int32_t *)fg_graph_constant(graph, map))[row];
+    if (k != GATHER_X || at < 0) return 0;
+    *rows = (fg_rows){(uint32_t)at, (uint32_t)at + 1};
+    return 1;
+}
+
 const fg_op_entry fg_op_gather = {.sizes = gather_sizes,
                                   .init = gather_init,
                                   .footprint = gather_footprint,
                                   .compute = gather_compute,
                                   .copies = gather_copies,
-                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                  .rows_read = gather_rows};
 
 /* ---- concat ---- */
 
@@ -233,10 +243,16 @@ static fg_copies concat_copies(const fg_op_context *context)
     return FG_COPIES_PIXELS;
 }
 
+static int concat_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    return node->attributes.concat.axis != 0 && fg_op_rows_pointwise(graph, node, k, row, rows);
+}
+
 const fg_op_entry fg_op_concat = {.footprint = concat_footprint,
                                   .compute = concat_compute,
                                   .copies = concat_copies,
-                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                  .rows_read = concat_rows};
 
 /* ---- resize ---- */
 
@@ -308,7 +324,24 @@ static void resize_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
+static int resize_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    uint32_t taps = (uint32_t)node->attributes.resize.row_taps;
+    const int32_t *at = fg_graph_constant(graph, graph->index[node->first_input + RESIZE_ROW_INDEX]);
+    uint32_t first = UINT32_MAX, end = 0;
+    if (k != RESIZE_X) return 0;
+    for (uint32_t t = 0; t < taps; t++) {
+        int32_t tap = at[(size_t)row * taps + t];
+        if (tap < 0) return 0;
+        if ((uint32_t)tap < first) first = (uint32_t)tap;
+        if ((uint32_t)tap >= end) end = (uint32_t)tap + 1;
+    }
+    *rows = (fg_rows){first, end};
+    return taps > 0;
+}
+
 const fg_op_entry fg_op_resize = {.sizes = resize_sizes,
                                   .footprint = resize_footprint,
                                   .compute = resize_compute,
-                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                  .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                  .rows_read = resize_rows};

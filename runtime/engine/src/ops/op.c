@@ -78,3 +78,21 @@ void fg_op_footprint_pointwise(const fg_op_context *context, uint64_t *candidate
         if (fg_op_has_input(context, i)) fg_op_footprint_broadcast(context, fg_op_input(context, i), candidates);
     }
 }
+
+int fg_op_rows_pointwise(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    uint32_t in = graph->values[graph->index[node->first_input + k]].rows;
+    *rows = in == graph->values[node->output].rows ? (fg_rows){row, row + 1} : (fg_rows){0, in};
+    return 1;
+}
+
+int fg_op_rows_window(const fg_window *window, const fg_graph *graph, const fg_node_record *node, uint32_t row,
+                      fg_rows *rows)
+{
+    int64_t in = graph->values[graph->index[node->first_input]].rows;
+    int64_t first = (int64_t)row * window->stride_h - window->pad_top;
+    int64_t end = first + (int64_t)(window->kernel_h - 1) * window->dilation_h + 1;
+    rows->first = (uint32_t)(first < 0 ? 0 : first < in ? first : in);
+    rows->end = (uint32_t)(end < 0 ? 0 : end < in ? end : in);
+    return 1;
+}

@@ -20,7 +20,16 @@ typedef struct fg_value_state {
     uint32_t words;   /* of a mask row */
     size_t stride;    /* numbers between two pixels: more than channels where the value lies inside another one */
     uint32_t changed; /* whether any bit of mask is set */
+    /* Where only some rows are in memory at once (strips.h), so many, from row first on; data then points to where row
+     * 0 would be. Else kept is 0. */
+    uint32_t kept, first;
+    float *rows_kept;
 } fg_value_state;
+
+/* Rows first .. end - 1. */
+typedef struct fg_rows {
+    uint32_t first, end;
+} fg_rows;
 
 typedef struct fg_op_context {
     const fg_graph *graph;
@@ -69,6 +78,9 @@ typedef struct fg_op_entry {
     /* copies: an output pixel of a node that copies changed wherever an input pixel did. May be NULL: it computes. */
     fg_copies (*copies)(const fg_op_context *context);
     uint32_t apart; /* FG_APART_INPUTS, FG_APART_OUTPUT */
+    /* rows_read: the rows of input k that an output row reads, cut at the input's edges; whether that can be said. May
+     * be NULL: any row may be read. */
+    int (*rows_read)(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
 } fg_op_entry;
 
 /* The entry of an opcode that model.c has accepted. */
@@ -133,6 +145,11 @@ static inline fg_window fg_conv_window(const fg_conv_attributes *a)
 
 /* Rows and columns of listed pixels. */
 void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col);
+/* rows_read of operators that read exactly their own pixel of every input, or its only row. */
+int fg_op_rows_pointwise(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
+/* The same for a window over the first input. */
+int fg_op_rows_window(const fg_window *window, const fg_graph *graph, const fg_node_record *node, uint32_t row,
+                      fg_rows *rows);
 /* Applies the node's activation to count rows of channels numbers. */
 void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride);
 /* Bits of a value of equal or broadcast extents (1 serves all) in the output's grid. */

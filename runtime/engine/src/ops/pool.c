@@ -130,7 +130,15 @@ static void pool_compute(const fg_op_context *context, const uint32_t *pixels, u
     }
 }
 
+static int pool_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+{
+    fg_window window = window_of(node);
+    (void)k;
+    return fg_op_rows_window(&window, graph, node, row, rows);
+}
+
 const fg_op_entry fg_op_pool = {.sizes = pool_sizes,
                                 .footprint = pool_footprint,
                                 .compute = pool_compute,
-                                .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                .rows_read = pool_rows};

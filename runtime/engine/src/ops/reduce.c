@@ -90,8 +90,10 @@ static void channels_compute(const fg_op_context *context, const uint32_t *pixel
     }
 }
 
-const fg_op_entry fg_op_reduce_channels = {
-    .footprint = fg_op_footprint_pointwise, .compute = channels_compute, .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+const fg_op_entry fg_op_reduce_channels = {.footprint = fg_op_footprint_pointwise,
+                                           .compute = channels_compute,
+                                           .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
+                                           .rows_read = fg_op_rows_pointwise};
 
 static void softmax_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                             size_t out_stride, void *scratch)
@@ -107,4 +109,5 @@ static void softmax_compute(const fg_op_context *context, const uint32_t *pixels
     }
 }
 
-const fg_op_entry fg_op_softmax = {.footprint = fg_op_footprint_pointwise, .compute = softmax_compute};
+const fg_op_entry fg_op_softmax = {
+    .footprint = fg_op_footprint_pointwise, .compute = softmax_compute, .rows_read = fg_op_rows_pointwise};

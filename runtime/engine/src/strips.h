@@ -1,0 +1,25 @@
+/* strips.h: without gating, sequences of nodes run a few rows at a time: what a node writes the next one reads while it
+ * is in the cache, and of values nobody else reads only the rows still needed are kept. */
+#ifndef FG_STRIPS_H
+#define FG_STRIPS_H
+
+#include "state.h"
+
+enum {
+    FG_SEQUENCE_NODES = 64,
+    FG_SEQUENCE_BYTES = 192 * 1024,  /* of new rows in a sweep, about: with the rows kept they fill a second cache */
+    FG_SEQUENCE_WEIGHTS = 192 * 1024 /* at most, read again for every strip */
+};
+
+/* Nodes begin .. end - 1 run strip by strip, in so many sweeps; 1: each as a whole. */
+typedef struct fg_sequence {
+    uint32_t begin, end, sweeps;
+    uint32_t kept[FG_SEQUENCE_NODES]; /* rows of a node's output in memory at once; 0: all */
+} fg_sequence;
+
+/* The sequence that starts with node begin: from the graph alone, so that memory and pushes agree. */
+void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence);
+/* A push's work on a sequence: every pixel of every node. */
+void fg_sequence_run(fg_stream *stream, const fg_sequence *sequence);
+
+#endif
