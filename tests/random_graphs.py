@@ -45,27 +45,38 @@ class GraphMaker:
         nodes: at least so many.
         gates: some nodes are gated, by hold gates and by skip gates in a closed loop that recomputes.
         skips: skip gates are of all kinds, some shared; then threshold 0 and refreshes promise nothing.
+        large: maps so large that dense streams run in strips, and mostly operators that can.
     """
 
     def __init__(
-        self, seed: int, *, exact: bool = True, nodes: int = 8, gates: bool = True, skips: bool = False
+        self,
+        seed: int,
+        *,
+        exact: bool = True,
+        nodes: int = 8,
+        gates: bool = True,
+        skips: bool = False,
+        large: bool = False,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.exact = exact
         self.gates = gates
         self.skips = skips
+        self.large = large
         self.graph = g.Graph()
         rows, cols, channels = (
-            int(self.rng.integers(3, 24)),
-            int(self.rng.integers(3, 80)),
-            int(self.rng.integers(1, 5)),
+            int(self.rng.integers(*((40, 120) if large else (3, 24)))),
+            int(self.rng.integers(*((60, 150) if large else (3, 80)))),
+            int(self.rng.integers(*((4, 8) if large else (1, 5)))),
         )
         self.graph.values["x"] = g.Value(
             "x", g.ValueKind.INPUT, rows, cols, channels, shape=(1, channels, rows, cols), pixel_axes=(2, 3)
         )
         self.graph.inputs.append(g.Input("x", "x", threshold=float(self.rng.integers(0, 4)), grey_level=1.0))
         self.running = ["x"]
-        steps = [getattr(self, name) for name in dir(self) if name.startswith("step_")]
+        mixing = ("view", "transpose", "matmul", "reduce_pixels", "conv_transpose") if large else ()
+        names = [name for name in dir(self) if name.startswith("step_") and name[5:] not in mixing]
+        steps = [getattr(self, name) for name in names]
         while len(self.graph.nodes) < nodes:
             steps[int(self.rng.integers(len(steps)))]()
         last = self.graph.nodes[-1].output
@@ -323,7 +334,10 @@ class GraphMaker:
                 phases = [int(self.rng.integers(1, 3)), int(self.rng.integers(1, 3))]
             extents[axis] = int(self.rng.integers(1, 2 * extents[axis] + 1))
             count = extents[axis] * (phases[0] * phases[1] if axis == 2 else 1)
-            maps.append(self.constant(self.rng.integers(-1, x.extents[axis], count).astype(np.int32)))
+            table = self.rng.integers(-1, x.extents[axis], count)
+            if self.large and axis == 0:
+                table = np.sort(np.maximum(table, 0))
+            maps.append(self.constant(table.astype(np.int32)))
         fill = float(self.rng.integers(-2, 3))
         self.add(g.Gather(*phases, fill), [x.name, *maps], (extents[0], extents[1], extents[2]))
 
@@ -345,7 +359,10 @@ class GraphMaker:
         inputs: list[str | None] = [x.name]
         for count, tap, extent in ((rows, taps[0], x.rows), (cols, taps[1], x.cols)):
             index = self.rng.integers(0, extent, count * tap)
-            index[self.rng.random(count * tap) < 0.03] = -1
+            if self.large:
+                index.sort()
+            else:
+                index[self.rng.random(count * tap) < 0.03] = -1
             weight = self.rng.integers(-4, 5, count * tap) / 8
             inputs += [self.constant(index.astype(np.int32)), self.constant(weight.astype(np.float32))]
         clip = (rows, cols, x.channels)

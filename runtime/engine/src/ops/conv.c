@@ -1,8 +1,6 @@
-/* conv.c: convolution and transposed convolution over listed output pixels.
- *
- * Interior output pixels, whose taps all lie inside the input, are gathered by indirection: a pointer per pixel and an
- * offset per tap, so scattered pixels cost the same as a row. The window of any other pixel is packed first, zeros
- * where it leaves the input; a depthwise convolution leaves those taps out instead. */
+/* conv.c: convolution and transposed convolution over listed output pixels. Interior ones, whose taps all lie inside
+ * the input, are gathered by indirection: a pointer per pixel and an offset per tap, so that scattered pixels cost the
+ * same as a row. Other pixels' windows are packed first, zeros outside; a depthwise one leaves those taps out. */
 #include "op.h"
 
 #include <string.h>
