@@ -10,8 +10,7 @@ from typing import Any
 
 from runtime.reference.errors import ArgumentError, Error
 
-from .conversion import convert
-from .passes import PIPELINE
+from .conversion import STAGES, WINOGRAD, convert
 from .skip_gates import MODES
 
 PREPROCESS_HELP = (
@@ -36,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             grey_level=options.grey_level,
             gates=options.gates,
             skip_mode=options.skip_mode,
+            winograd=options.winograd,
             shapes=parse_shapes(options.shape),
             dump_after=options.dump_after,
         )
@@ -67,10 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-mode", default="trained", choices=MODES, help="Skip-Convolutions as they say, or in a closed loop"
     )
-    parser.add_argument("--preprocess", nargs="+", metavar="KEY=VALUE", help=PREPROCESS_HELP)
-    stages = ["import", *(function.__name__ for function in PIPELINE)]
     parser.add_argument(
-        "--dump-after", choices=stages, metavar="PASS", help=f"print the graph after: {', '.join(stages)}"
+        "--winograd", default="auto", choices=WINOGRAD, help="Winograd's algorithm for 3x3 convolutions where it pays"
+    )
+    parser.add_argument("--preprocess", nargs="+", metavar="KEY=VALUE", help=PREPROCESS_HELP)
+    parser.add_argument(
+        "--dump-after", choices=STAGES, metavar="PASS", help=f"print the graph after: {', '.join(STAGES)}"
     )
     parser.add_argument("--report", default="text", choices=("text", "json"), help="form of the report")
     return parser

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runtime.reference.errors import ArgumentError, Error
-from runtime.reference.graph import GateNorm, Graph, Input
+from runtime.reference.graph import GateNorm, Graph, Input, WinogradConv2d
 from runtime.reference.prepare import normalize
 from runtime.reference.reader import read_model
 
@@ -22,6 +22,7 @@ from .importers.skip import Description, Gates
 from .measure import measure_gates
 from .passes import PIPELINE, GatePolicy, Pass, choose_alpha
 from .passes.place_gates import place_gates
+from .passes.use_winograd import use_winograd
 from .preprocess import parse_preprocess
 from .report import Report, describe
 from .skip_gates import MODES, close_loops, skip_gated, skip_notes
@@ -30,6 +31,8 @@ from .verify import verify
 from .writer import to_bytes, write_model
 
 CHECK_LIMIT = 2_000_000_000  # MACs; a NumPy frame of more takes too long to be worth it
+WINOGRAD = ("auto", "never")
+STAGES = ("import", *(function.__name__ for function in PIPELINE), use_winograd.__name__)
 NORMS = {norm.name.lower(): norm for norm in GateNorm}
 ADVICE = "networks that regress landmarks usually want alpha 0.01 to 0.02"
 
@@ -50,6 +53,7 @@ def convert(
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     gates: Gates | None = None,
     skip_mode: str = "trained",
+    winograd: str = "auto",
     dump_after: str | None = None,
 ) -> Report:
     """Converts a network to a `.fgm` file, checks what was written, and reports.
@@ -72,6 +76,8 @@ def convert(
         input_shape: shape of a torch module's input.
         gates: gates of convolutions that the source does not tell, a JSON file or its content (docs/skipconv.md).
         skip_mode: "trained" runs Skip-Convolutions as they say, "closed_loop" lets them keep what they hold back.
+        winograd: "auto" computes 3x3 convolutions by Winograd's algorithm where that is faster, dense and gated, with
+            a little more rounding; "never" does not, for small memories: transformed weights take four times the room.
         dump_after: a pass's name, or "import": its graph as text becomes the report's ``dump``.
 
     Raises:
@@ -79,7 +85,7 @@ def convert(
         Error: the file cannot be written.
     """
     policy = _policy(gate or "hold", alpha, norm, block)
-    _check_names(skip_mode, dump_after)
+    _check_names(skip_mode, winograd, dump_after)
     imported = verify(_import(source, shapes, input_shape, gates), "import")
     skips = any(True for _ in skip_gated(imported))
     if skips and gate is None:
@@ -97,6 +103,10 @@ def convert(
         if samples is not None:
             graph, count = measure_gates(graph, samples)
             notes.append(f"standard deviations of the gates from {count} sample frames")
+    graph, by_winograd = _transform(graph, winograd)  # last: in NumPy it is slow
+    passes.append((use_winograd.__name__, len(graph.nodes), len(graph.nodes)))
+    dumps[use_winograd.__name__] = to_text(graph)
+    notes += [f"{by_winograd} convolutions by Winograd's algorithm"] if by_winograd else []
     used: dict[str, Any] = {"gate": "hold", "alpha": chosen} if policy.hold else {"gate": "none", "alpha": None}
     graph.metadata["gates"] = {**used, "norm": norm, "block": block}
     graph.metadata.update({"skip_mode": skip_mode} if skips else {})
@@ -115,12 +125,19 @@ def convert(
     )
 
 
-def _check_names(skip_mode: str, dump_after: str | None) -> None:
+def _check_names(skip_mode: str, winograd: str, dump_after: str | None) -> None:
     if skip_mode not in MODES:
         raise ArgumentError(f"skip_mode is {skip_mode!r}; possible are {', '.join(MODES)}")
-    stages = ["import", *(function.__name__ for function in PIPELINE)]
-    if dump_after is not None and dump_after not in stages:
-        raise ArgumentError(f"there is no pass {dump_after!r}; possible are {', '.join(stages)}")
+    if winograd not in WINOGRAD:
+        raise ArgumentError(f"winograd is {winograd!r}; possible are {', '.join(WINOGRAD)}")
+    if dump_after is not None and dump_after not in STAGES:
+        raise ArgumentError(f"there is no pass {dump_after!r}; possible are {', '.join(STAGES)}")
+
+
+def _transform(graph: Graph, winograd: str) -> tuple[Graph, int]:
+    """The graph with Winograd where it is wanted, and on how many nodes."""
+    graph = verify(use_winograd(graph), use_winograd.__name__) if winograd == "auto" else graph
+    return graph, sum(isinstance(node.attributes, WinogradConv2d) for node in graph.nodes)
 
 
 def _write(graph: Graph, destination: str | os.PathLike[str]) -> tuple[int, Graph]:

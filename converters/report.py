@@ -13,6 +13,7 @@ import numpy as np
 from runtime.reference.graph import Graph
 
 from .evaluate import macs
+from .passes.use_winograd import without_winograd
 from .skip_gates import describe_gate, skip_gated
 
 
@@ -76,7 +77,9 @@ def describe(graph: Graph) -> dict[str, Any]:
     skip_gates: dict[str, list[str]] = {}
     for node, gate in skip_gated(graph):
         skip_gates.setdefault(describe_gate(gate), []).append(node.name)
-    floats = (value.data for value in graph.values.values() if value.data is not None)
+    floats = (
+        value.data for value in without_winograd(graph).values.values() if value.data is not None
+    )  # transformed weights are no more parameters than they stand for
     inputs = {}
     for item in graph.inputs:
         value = graph.values[item.value]

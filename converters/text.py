@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from runtime.reference.graph import ActivationSpec, Gate, Graph, Input, Node, SkipGate, Value
+from runtime.reference.graph import ActivationSpec, Gate, Graph, Input, Node, SkipGate, Value, WinogradConv2d
 
 
 def to_text(graph: Graph) -> str:
@@ -94,6 +94,8 @@ def _node(graph: Graph, node: Node) -> str:
     text += f"({', '.join('-' if name is None else name for name in inputs)})"
     if attributes:
         text += " " + " ".join(attributes)
+    if isinstance(node.attributes, WinogradConv2d):
+        text += " winograd"
     if node.activation.kind:
         text += _activation(node.activation)
     if node.gate is not None:

@@ -22,6 +22,7 @@ from runtime.reference.graph import (
 
 from .passes import GatePolicy
 from .passes.place_gates import place_gates
+from .passes.use_winograd import without_winograd
 from .verify import verify
 
 PLAIN_INPUTS = 4  # of a convolution without a skip gate: x, weights, bias, residual
@@ -52,6 +53,7 @@ def norm_gated(graph: Graph, eps: float) -> Graph:
     They add residuals to held outputs and compare with the last frame. A convolution's fused activation becomes a node
     of its own, because held outputs are those before it. Other gates, and the input's, are taken away.
     """
+    graph = without_winograd(graph)
     names = set(graph.values)
     values, nodes = dict(graph.values), []
     for node in ungated(graph).nodes:

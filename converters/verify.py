@@ -39,6 +39,8 @@ from runtime.reference.graph import (
     ValueKind,
     View,
     Where,
+    WinogradConv2d,
+    winograd_fits,
 )
 from runtime.reference.ops import infer_extents, window_count
 from runtime.reference.reader import PARAMETERS
@@ -143,7 +145,8 @@ def _skip_gate(node: Node, gate: SkipGate, inputs: Operands, out: Value, where: 
     a, x = node.attributes, inputs[0]
     where = f"{where}: {gate.kind.name.lower()} gate"
     assert x is not None
-    _require(isinstance(a, Conv2d) and not isinstance(a, ConvTranspose2d), where, "is not on a convolution")
+    plain = isinstance(a, Conv2d) and not isinstance(a, (ConvTranspose2d, WinogradConv2d))
+    _require(plain, where, "is not on a plain convolution")
     assert isinstance(a, Conv2d)
     _require(a.residual == Residual.NONE, where, "has a fused residual input")
     _require(x.data is None, where, "reads a constant")
@@ -208,7 +211,7 @@ def _(attributes: Conv2d, inputs: Operands, out: Value, where: str) -> None:
     assert x is not None
     assert weights is not None
     _require(weights.data is not None and weights.data.ndim == 4, where, "weights are no constant of four axes")
-    expected = (a.kernel_h, a.kernel_w, x.channels // a.groups, out.channels)
+    expected = (*a.weight_sides, x.channels // a.groups, out.channels)
     fits = _shape(weights) == expected and x.channels % a.groups == 0 and out.channels % a.groups == 0
     _require(fits, where, f"weights are {_shape(weights)}, not {expected} in {a.groups} groups")
     _require(bias is None or bias.elements == out.channels, where, f"bias has {_size(bias)} numbers")
@@ -216,6 +219,7 @@ def _(attributes: Conv2d, inputs: Operands, out: Value, where: str) -> None:
     _require(residual is None or residual.extents == out.extents, where, "residual has other extents than the output")
     numbers = (a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.pad_top, a.pad_left, a.pad_bottom, a.pad_right)
     _require(min(numbers[:4]) >= 1 and min(numbers[4:]) >= 0, where, f"has strides, dilations or pads {numbers}")
+    _require(not isinstance(a, WinogradConv2d) or winograd_fits(a), where, "does not fit winograd")
     if isinstance(a, ConvTranspose2d):
         rows = (x.rows - 1) * a.stride_h + a.dilation_h * (a.kernel_h - 1) + 1 - a.pad_top + 4096
         cols = (x.cols - 1) * a.stride_w + a.dilation_w * (a.kernel_w - 1) + 1 - a.pad_left + 4096

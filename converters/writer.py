@@ -247,7 +247,7 @@ def _node(node: Node, tables: _Tables, positions: Mapping[str, int], first_input
         tables.strings.add(node.name),
         node.attributes.OP,
         1,
-        0,
+        node.attributes.FLAGS,
         tables.index[node.output],
         first_input,
         input_count,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from runtime.reference import graph as g
 from runtime.reference.ops import infer_extents, window_count
+from runtime.reference.winograd import transform_weights
 
 Array = npt.NDArray[Any]
 EXACT_ACTIVATIONS = (
@@ -251,6 +252,27 @@ class GraphMaker:
 
     def step_conv_again(self) -> None:
         self.step_conv()
+
+    def step_winograd(self) -> None:
+        """Rounded where sums must be exact: Winograd's are not, but have the same bits in the NumPy backend."""
+        x = self.pick()
+        out = int(self.rng.integers(1, 40))
+        pads = {f"pad_{side}": int(self.rng.choice([0, 1, 1, 1, 2])) for side in ("top", "left", "bottom", "right")}
+        if x.rows + pads["pad_top"] + pads["pad_bottom"] < 3 or x.cols + pads["pad_left"] + pads["pad_right"] < 3:
+            return
+        plain = self.graph.values.pop(self.weights(3, 3, x.channels, out)).data
+        weights = self.constant(transform_weights(plain))  # type: ignore[arg-type]
+        inputs: list[str | None] = [x.name, weights, self.weights(out) if self.rng.random() < 0.7 else None]
+        extents = (
+            x.rows + pads["pad_top"] + pads["pad_bottom"] - 2,
+            x.cols + pads["pad_left"] + pads["pad_right"] - 2,
+            out,
+        )
+        fitting = [n for n in self.running if self.graph.values[n].extents == extents]
+        residual = int(self.rng.integers(1, 3)) if fitting and self.rng.random() < 0.5 else 0
+        inputs += [fitting[-1]] if residual else []
+        activation = g.ActivationSpec(g.Activation.ROUND) if self.exact else self.activation()
+        self.add(g.WinogradConv2d(3, 3, **pads, residual=residual), inputs, activation=activation)
 
     def step_conv_transpose(self) -> None:
         x = self.pick()

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.reference.graph import Graph
+from runtime.reference.graph import Graph, WinogradConv2d
 
 from ..measure import prepared
+from ..passes.use_winograd import use_winograd, without_winograd
 from .network import GraphNetwork
 
 FLOOR = 1e-6  # below which work and error count as none
@@ -61,6 +62,8 @@ def distill(
     """
     if len(footage) < settings.frames:
         raise ValueError(f"{len(footage)} frames of footage do not make a clip of {settings.frames}")
+    by_winograd = {node.output for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)}
+    graph = without_winograd(graph)
     inputs = _stacked(graph, footage)
     student, teacher = GraphNetwork(graph), GraphNetwork(graph)
     student.measure({name: values[:1] for name, values in inputs.items()})
@@ -93,7 +96,7 @@ def distill(
         if step % max(1, settings.steps // 5) == 0:
             progress(f"step {step}: work {np.mean(works):.1%}, error {np.mean(errors):.3f}")
             works, errors = [], []
-    return student.to_graph()
+    return use_winograd(student.to_graph(), lambda _, node: node.output in by_winograd)
 
 
 def _stacked(graph: Graph, footage: Sequence[Any]) -> dict[str, Tensor]:

@@ -162,7 +162,7 @@ def pixel_macs(attributes: Attributes, inputs: Inputs, extents: Extents) -> Coun
         cols = _taps_per_output(extents[1], phase_taps(a.kernel_w, a.stride_w, a.dilation_w, a.pad_left))
         counts += np.multiply.outer(rows, cols) * int(np.prod(inputs[1].shape[2:]))
     elif isinstance(attributes, Conv2d):
-        counts += int(np.prod(inputs[1].shape))
+        counts += attributes.kernel_h * attributes.kernel_w * int(np.prod(inputs[1].shape[2:]))
     elif isinstance(attributes, Matmul):
         counts += int(np.prod(inputs[1].shape[1:]))
     return counts

@@ -142,11 +142,14 @@ class ValueKind(enum.IntEnum):
 class Attributes:
     """Base of the operators' attributes: int or float fields, stored in order as 32-bit words.
 
-    ``OP`` is the opcode; a field annotated ``tuple[int, ...]`` takes ``LENGTHS[name]`` words, padded with 0.
+    ``OP`` is the opcode, ``FLAGS`` are the node record's; a field annotated ``tuple[int, ...]`` takes ``LENGTHS[name]``
+    words, padded with 0. Candidates are whole squares of side ``SQUARE``.
     """
 
     OP: ClassVar[int]
     NAME: ClassVar[str]
+    FLAGS: ClassVar[int] = 0
+    SQUARE: ClassVar[int] = 1
     LENGTHS: ClassVar[dict[str, int]] = {}
 
 
@@ -171,6 +174,27 @@ class Conv2d(Attributes):
     pad_right: int = 0
     groups: int = 1
     residual: int = Residual.NONE
+
+    @property
+    def weight_sides(self) -> tuple[int, int]:
+        """The first two axes of the weights."""
+        return self.kernel_h, self.kernel_w
+
+
+@dataclass(frozen=True)
+class WinogradConv2d(Conv2d):
+    """A convolution computed by F(4x4, 3x3). Weights (6, 6, C_in, C_out), transformed; see winograd.py.
+
+    The kernel is 3 x 3, strides, dilations and groups are 1. A pixel's bits depend on the inputs of its whole tile.
+    """
+
+    FLAGS: ClassVar[int] = 1
+    SQUARE: ClassVar[int] = 4
+
+    @property
+    def weight_sides(self) -> tuple[int, int]:
+        """The first two axes of the weights."""
+        return 6, 6
 
 
 @dataclass(frozen=True)
@@ -540,6 +564,13 @@ class Graph:
             for name in dict.fromkeys(n for n in node.inputs if n is not None):
                 readers[name].append(node)
         return readers
+
+
+def winograd_fits(attributes: Conv2d) -> bool:
+    """Whether F(4x4, 3x3) can compute a convolution."""
+    a = attributes
+    geometry = (a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.groups)
+    return not isinstance(a, ConvTranspose2d) and geometry == (3, 3, 1, 1, 1, 1, 1)
 
 
 def attribute_words(attributes: Attributes) -> list[int | float]:

@@ -1,8 +1,8 @@
 """The operators of docs/file_format.md, section 4, in NumPy: output extents and dense results.
 
 Arrays are float32 of shape (rows, cols, channels), index tables int32 of any shape with the right number of elements,
-convolution weights (kernel_h, kernel_w, C_in/groups, C_out). What an output pixel depends on, and what it costs, is in
-footprint.py.
+convolution weights (kernel_h, kernel_w, C_in/groups, C_out), Winograd's (6, 6, C_in, C_out). What an output pixel
+depends on, and what it costs, is in footprint.py.
 
 Sums run in single precision and every result depends, bit for bit, only on shapes and on the numbers an output reads:
 recomputing with some inputs changed leaves the other outputs' bits alone. Sums of small integers are exact.
@@ -43,7 +43,9 @@ from .graph import (
     Unary,
     View,
     Where,
+    WinogradConv2d,
 )
+from .winograd import convolve
 
 Floats = npt.NDArray[np.float32]
 Inputs = Sequence[Any]  # Floats, or index tables of int32, or None; Any because which is which depends on the operator
@@ -184,6 +186,12 @@ def _(attributes: Conv2d, inputs: Inputs, extents: Extents) -> Floats:
         if out[target].size:
             out[target] += _project(x[source], weights[tap], attributes.groups)
     return out
+
+
+@_compute.register
+def _(attributes: WinogradConv2d, inputs: Inputs, extents: Extents) -> Floats:
+    x, weights, bias = (*inputs, None, None)[:3]
+    return convolve(attributes, x, weights, bias, extents[0], extents[1])
 
 
 @_compute.register

@@ -1,18 +1,20 @@
 """Convolution weights between their natural shape and the panels of the file (docs/file_format.md, section 4).
 
-Natural weights are (kernel_h, kernel_w, C_in / groups, C_out), output channels counted over all groups in order.
+Natural weights are (kernel_h, kernel_w, C_in / groups, C_out), output channels counted over all groups in order;
+Winograd's have the 6 x 6 positions in place of the kernel.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from .format import PANEL
-from .graph import GATE_WEIGHTS, Conv2d, ConvTranspose2d, Node
+from .graph import GATE_WEIGHTS, Conv2d, ConvTranspose2d, Node, WinogradConv2d
 
 Weights = npt.NDArray[np.float32]
 
@@ -24,7 +26,7 @@ def is_depthwise(groups: int, channels_in: int, channels_out: int) -> bool:
 
 def packed_elements(attributes: Conv2d, channels_in: int, channels_out: int) -> int:
     """Numbers in the packed weights, padding included; the same for both kinds of convolution."""
-    taps = attributes.kernel_h * attributes.kernel_w
+    taps = math.prod(attributes.weight_sides)
     if is_depthwise(attributes.groups, channels_in, channels_out):
         return taps * channels_out
     panels = -(-channels_out // attributes.groups // PANEL)
@@ -35,7 +37,8 @@ def packing(attributes: Conv2d) -> Conv2d:
     """The attributes with what does not bear on the packing set to fixed values: equal for equal packings."""
     if isinstance(attributes, ConvTranspose2d):
         return dataclasses.replace(attributes, pad_bottom=0, pad_right=0, residual=0)
-    return Conv2d(attributes.kernel_h, attributes.kernel_w, groups=attributes.groups)
+    plain = WinogradConv2d if isinstance(attributes, WinogradConv2d) else Conv2d
+    return plain(attributes.kernel_h, attributes.kernel_w, groups=attributes.groups)
 
 
 def packed_inputs(node: Node) -> dict[int, Conv2d]:
@@ -58,23 +61,27 @@ def pack(attributes: Conv2d, weights: npt.NDArray[np.generic]) -> Weights:
 
     Args:
         attributes: of a conv2d or conv_transpose2d.
-        weights: (kernel_h, kernel_w, C_in / groups, C_out).
+        weights: natural.
 
     Raises:
         ValueError: the shape does not fit the attributes.
     """
-    if weights.ndim != 4 or weights.shape[:2] != (attributes.kernel_h, attributes.kernel_w):
-        raise ValueError(f"weights {weights.shape} do not have kernel {attributes.kernel_h} x {attributes.kernel_w}")
+    sides = attributes.weight_sides
+    if weights.ndim != 4 or weights.shape[:2] != sides:
+        raise ValueError(f"weights {weights.shape} do not have kernel {sides[0]} x {sides[1]}")
     if weights.shape[3] % attributes.groups:
         raise ValueError(f"{weights.shape[3]} output channels do not divide into {attributes.groups} groups")
     natural = np.asarray(weights, np.float32)
+    if isinstance(attributes, WinogradConv2d):
+        positions = natural.reshape(-1, 1, *weights.shape[2:])
+        return np.concatenate([_pack_taps(position, 1) for position in positions])
     if not isinstance(attributes, ConvTranspose2d):
         return _pack_taps(natural.reshape(-1, *weights.shape[2:]), attributes.groups)
     return np.concatenate([_pack_taps(_at(natural, taps), attributes.groups) for taps in _phases(attributes)])
 
 
 def unpack(attributes: Conv2d, packed: Weights, channels_in: int, channels_out: int) -> Weights:
-    """The natural weights (kernel_h, kernel_w, C_in / groups, C_out) from the file's 1-D ones.
+    """The natural weights from the file's 1-D ones.
 
     Raises:
         ValueError: the channels do not divide into the groups, or ``packed`` has the wrong number of elements.
@@ -86,7 +93,10 @@ def unpack(attributes: Conv2d, packed: Weights, channels_in: int, channels_out: 
     if packed.size != expected:
         raise ValueError(f"packed weights have {packed.size} elements instead of {expected}")
     shape = (channels_in // groups, channels_out)
-    kernel = (attributes.kernel_h, attributes.kernel_w)
+    kernel = attributes.weight_sides
+    if isinstance(attributes, WinogradConv2d):
+        parts = packed.reshape(kernel[0] * kernel[1], -1)
+        return np.stack([_unpack_taps(part, 1, *shape, 1) for part in parts]).reshape(*kernel, *shape)
     if not isinstance(attributes, ConvTranspose2d):
         return _unpack_taps(packed, kernel[0] * kernel[1], *shape, groups).reshape(*kernel, *shape)
     natural = np.empty((*kernel, *shape), np.float32)

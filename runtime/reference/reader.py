@@ -40,6 +40,8 @@ from .graph import (
     SkipUpdate,
     Value,
     ValueKind,
+    WinogradConv2d,
+    winograd_fits,
 )
 from .panels import packed_inputs, unpack
 
@@ -222,7 +224,7 @@ class _Reader:
     def _read_node(self, index: int, record: bytes) -> None:
         name, op, version, flags, output, first, count, kind, *rest = fgm.NODE_HEAD.unpack_from(record)
         title = f"node {index}"
-        if op not in OPS or version != 1 or flags:
+        if op not in OPS or version != 1 or flags & ~WinogradConv2d.FLAGS:
             raise UnsupportedError(f"{title} has operator {op} version {version} flags {flags}", node=index)
         if kind > max(Activation):
             raise UnsupportedError(f"{title} has activation {kind}", node=index)
@@ -237,7 +239,11 @@ class _Reader:
         if self.values[output][1] != ValueKind.NODE or self.values[output][6] != index:
             raise FormatError(f"{title} writes {out!r}, which names another producer", node=index)
         spec = ActivationSpec(Activation(kind), tuple(rest[: PARAMETERS.get(Activation(kind), 0)]))
-        attributes = _attributes(OPS[op], record[fgm.NODE_HEAD.size :])
+        attributes = _attributes(WinogradConv2d if flags else OPS[op], record[fgm.NODE_HEAD.size :])
+        if flags and (op != Conv2d.OP or not winograd_fits(attributes)):  # type: ignore[arg-type]
+            raise FormatError(
+                f"{title} cannot have winograd: it takes 3 x 3, stride 1, dilation 1, 1 group", node=index
+            )
         gate = self._gate(index, rest[4:15])
         self.result.nodes.append(Node(self._string(name), attributes, inputs, out, spec, gate))
 

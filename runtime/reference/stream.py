@@ -235,8 +235,11 @@ class ReferenceStream:
             return
         if refreshing:
             mask |= state.residue
-        if isinstance(node.gate, HoldGate) and not dense:
-            mask[...] = grow_blocks(mask, node.gate.block)
+        square = node.attributes.SQUARE
+        limit = _gate_limit(node.gate, state, extents[2], scale)
+        if not dense:
+            block = node.gate.block if isinstance(node.gate, HoldGate) else 1
+            mask[...] = grow_blocks(mask, max(block, square if limit is None else 1))
         candidates = mask.copy()
         state.computed = int(candidates.sum())
         state.macs = int(state.macs_map[candidates].sum())
@@ -251,13 +254,14 @@ class ReferenceStream:
             state.residue[...] = False
         else:
             written = differs = candidates & _bits_differ(new, held)
-            limit = _gate_limit(node.gate, state, extents[2], scale)
             if isinstance(node.gate, HoldGate) and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
                     fires[differs] = ~(distances(node.gate.norm, new[differs], held[differs]) <= limit)
                 written = differs & grow_blocks(fires, node.gate.block)
             mask[...] = written
+            if limit is not None and square > 1:  # the rest of a square may differ in its last bits
+                state.residue |= grow_blocks(candidates, square)
             state.residue[candidates] = (differs & ~written)[candidates]
         held[written] = new[written]
         state.changed = int(written.sum())

@@ -101,6 +101,30 @@ def test_without_gates(tmp_path: Path) -> None:
     assert graph.inputs[0].grey_level == pytest.approx(1 / 255)
 
 
+def test_winograd_where_it_pays(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(2, 16, 16, 3, 3)).astype(np.float32)
+    parts = [numpy_helper.from_array(each / 12, name) for each, name in zip(weights, ("w1", "w2"), strict=True)]
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["a", "w2"], ["y"], pads=[1, 1, 1, 1]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 16, 40, 40]) for name in "xy"]
+    source = helper.make_model(
+        helper.make_graph(nodes, "two", ends[:1], ends[1:], parts),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    auto = converters.convert(source, tmp_path / "auto.fgm", dump_after="use_winograd")
+    never = converters.convert(source, tmp_path / "never.fgm", winograd="never", dump_after="use_winograd")
+    assert "1 convolutions by Winograd's algorithm" in auto.notes
+    assert [line.count(" winograd") for line in auto.dump.splitlines() if "= conv2d" in line] == [1, 0]  # heads: no
+    assert " winograd" not in never.dump
+    assert (auto.macs, auto.parameters) == (never.macs, never.parameters)
+    assert auto.file_bytes - never.file_bytes == pytest.approx((36 - 9) * 16 * 16 * 4, abs=1000)
+    assert auto.check is not None
+    assert 0 < auto.check < 1e-5
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "gate": ({"gate": "soft"}, "gate is 'soft'; possible are hold, none"),
     "alpha": ({"alpha": -1}, "alpha is -1"),
@@ -108,6 +132,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "block": ({"block": 3}, "block is 3; possible are 1, 2, 4, 8"),
     "threshold": ({"input_threshold": float("nan")}, "input_threshold is nan"),
     "grey level": ({"grey_level": 0}, "grey_level is 0"),
+    "winograd": ({"winograd": "always"}, "winograd is 'always'; possible are auto, never"),
     "dump": ({"dump_after": "fuse"}, "there is no pass 'fuse'; possible are import, fold_constants"),
     "key": ({"preprocess": {"sizes": 1}}, r"unknown keys \['sizes'\]"),
     "input": ({"preprocess": {"image": {}}}, r"preprocess names inputs \['image'\]; the network has \['x'\]"),

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from converters.evaluate import evaluate
+from converters.passes.use_winograd import use_winograd
 from converters.skip_gates import close_loops
 from converters.variants import hold_gated, norm_gated, ungated
 from converters.writer import to_bytes
 from runtime.model import Model
-from runtime.reference.graph import Activation, HoldGate, SkipGate, SkipKind
+from runtime.reference.graph import Activation, HoldGate, SkipGate, SkipKind, WinogradConv2d
 from runtime.stream import Stream
 
 from ..runtime.test_tune import frames, network
@@ -34,6 +35,15 @@ def test_norm_gates_stand_where_hold_gates_stood():
         assert gate.scale == pytest.approx(np.abs(weights).sum(), rel=1e-6)
     assert made.inputs[0].threshold == 0
     assert [node.activation.kind for node in made.nodes][:2] == [Activation.IDENTITY, Activation.RELU]
+
+
+def test_norm_gates_take_winograd_back():
+    graph = use_winograd(network(), lambda _graph, node: node.gate is not None)
+    assert sum(isinstance(node.attributes, WinogradConv2d) for node in graph.nodes) == 2
+    made, plain = norm_gated(graph, 0.5), norm_gated(network(), 0.5)
+    assert not any(isinstance(node.attributes, WinogradConv2d) for node in made.nodes)
+    for one, other in zip(gates(made).values(), gates(plain).values(), strict=True):
+        assert one.scale == pytest.approx(other.scale, rel=1e-5)
 
 
 @pytest.mark.parametrize("loop", [False, True])

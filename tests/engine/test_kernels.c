@@ -307,6 +307,7 @@ static void bench_depthwise_f32(context *c)
 }
 
 #include "test_pointwise.h"
+#include "test_winograd.h"
 
 /* --- the table --- */
 typedef struct kernel_test {

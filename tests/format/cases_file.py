@@ -216,7 +216,7 @@ CASES: dict[str, Damage] = {
     "constant_past_the_end": Damage(
         with_content(DATA, NET.data[:-4]),
         F,
-        f"value {V['shared.weights']}: data_bytes is 1024, but only 1020 are left in DATA",
+        f"value {V['winograd.weights']}: data_bytes is 36864, but only 36860 are left in DATA",
     ),
     "constant_gap_not_zero": Damage(
         lambda f: f.data.__setitem__(CONSTANT_GAP, 9),

@@ -11,6 +11,7 @@ from .damage import (
     NET,
     Damage,
     F,
+    N,
     U,
     V,
     argument,
@@ -40,7 +41,7 @@ CASES: dict[str, Damage] = {
         "node 0 'conv' (conv2d): op_version is 2, this library knows 1; use a newer one",
     ),
     "node_flags": Damage(
-        node("conv", "flags", 1), U, "node 0 'conv' (conv2d): flags are 1, this library knows none; use a newer one"
+        node("conv", "flags", 2), U, "node 0 'conv' (conv2d): flags are 2, this library knows 1; use a newer one"
     ),
     "output_of_two_nodes": Damage(
         node("depthwise", "output", V["conv"]),
@@ -63,7 +64,7 @@ CASES: dict[str, Damage] = {
     "index_too_short": Damage(
         rebuilt(lambda net, sections: [index_of(net, item, -1) for item in sections]),
         F,
-        "node 22 'shared' (conv2d): input_count is 6, but only 5 are left in INDEX",
+        "node 23 'winograd' (conv2d): input_count is 4, but only 3 are left in INDEX",
     ),
     "index_too_long": Damage(
         rebuilt(lambda net, sections: [index_of(net, item, 1) for item in sections]),
@@ -173,6 +174,37 @@ CASES: dict[str, Damage] = {
     ),
     "weights_too_few": Damage(
         word("conv", "kernel_h", 4), F, "node 0 'conv' (conv2d): weights has 432 elements, must be 1 x 1 x 576"
+    ),
+    "winograd_weights": Damage(
+        argument("winograd", 1, V["skip.weights"]),
+        F,
+        "node 23 'winograd' (conv2d): weights has 2304 elements, must be 1 x 1 x 9216",
+    ),
+    "winograd_without_flag": Damage(
+        node("winograd", "flags", 0),
+        F,
+        "node 23 'winograd' (conv2d): weights has 9216 elements, must be 1 x 1 x 2304",
+    ),
+    **{
+        f"winograd_of_{name}_{what}": Damage(
+            word(name, what, number) if number else node(name, "flags", 1),
+            F,
+            f"node {N[name]} '{name}' ({op}): flags have winograd, which only conv2d of 3 x 3, stride 1, dilation 1, "
+            "1 group may",
+        )
+        for name, op, what, number in (
+            ("winograd", "conv2d", "kernel_h", 1),
+            ("winograd", "conv2d", "kernel_w", 5),
+            ("winograd", "conv2d", "stride_h", 2),
+            ("winograd", "conv2d", "dilation_w", 2),
+            ("winograd", "conv2d", "groups", 16),
+            ("depthwise", "conv2d", "flags", 0),
+            ("deconv", "conv_transpose2d", "flags", 0),
+            ("pool", "pool", "flags", 0),
+        )
+    },
+    "winograd_with_skip_gate": Damage(
+        node("norm", "flags", 1), F, "node 20 'norm' (conv2d): flags have winograd, which no skip gate may"
     ),
     "weights_not_depthwise": Damage(
         word("depthwise", "groups", 8), F, "node 1 'depthwise' (conv2d): weights has 144 elements, must be 1 x 1 x 2304"

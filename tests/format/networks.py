@@ -88,6 +88,9 @@ def every_op() -> tuple[Builder, dict[str, int]]:
     gate = {"gate": 5, "gate_flags": 9, "gate_reset": 4, "gate_leader": 20}
     weights = constant("shared.weights", np.ones(16 * 16))
     node("shared", CONV, [v["norm"], weights, None, None, None, conv_bias], (4, 4, 16), *window(1), 1, 0, **gate)
+    weights = constant("winograd.weights", np.ones(36 * 16 * 16))
+    inputs = [v["conv"], weights, conv_bias, v["conv"]]
+    node("winograd", CONV, inputs, (8, 8, 16), *window(3, pad=1), 1, 1, flags=1, gate=1, gate_alpha=0.125)
     net.output(v["deconv"], (1, 4, 8, 8), (2, 3))
     net.output(v["argmax"], (1, 4, 4), (1, 2), dtype=5)
     net.output(v["matmul"], (16, 16), (1,))

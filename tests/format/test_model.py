@@ -57,6 +57,7 @@ def test_node_info(loader: Loader) -> None:
         "matmul": 16 * 16 * 16,
         **dict.fromkeys(("norm", "gumbel"), 16 * 9 * 16 * 16),
         "shared": 16 * 16 * 16,
+        "winograd": 64 * 9 * 16 * 16,
     }
 
 

@@ -8,6 +8,8 @@
 #define FG_SECTION_ALIGN 64
 #define FG_PANEL 16 /* output channels per weight panel */
 
+enum { FG_WINOGRAD_TILE = 4, FG_WINOGRAD_PATCH = 6, FG_WINOGRAD_PIXELS = 16, FG_WINOGRAD_POSITIONS = 36 };
+
 enum {
     FG_LIMIT_VALUES = 65536,
     FG_LIMIT_NODES = 65536,
@@ -127,6 +129,11 @@ typedef enum fg_reduce {
     FG_REDUCE_ARG_MIN,
     FG_REDUCE_COUNT
 } fg_reduce;
+
+typedef enum fg_node_flag {
+    FG_NODE_WINOGRAD = 1, /* conv2d by F(4x4, 3x3): transformed weights */
+    FG_NODE_FLAGS = 1
+} fg_node_flag;
 
 typedef enum fg_gate {
     FG_GATE_NONE = 0,

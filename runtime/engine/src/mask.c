@@ -61,7 +61,7 @@ static uint64_t grow_word(uint64_t word, uint32_t block)
     return (word & lowest[level]) * ((UINT64_C(1) << block) - 1);
 }
 
-void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block)
+void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block)
 {
     uint32_t words = fg_mask_words(cols);
     for (uint32_t top = 0; top < rows; top += block) {
@@ -72,7 +72,7 @@ void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t 
             if (!word) continue;
             word = grow_word(word, block);
             if (i == words - 1) word &= fg_mask_tail(cols);
-            for (uint32_t row = top; row < end; row++) mask[(size_t)row * words + i] = word;
+            for (uint32_t row = top; row < end; row++) out[(size_t)row * words + i] |= word;
         }
     }
 }

@@ -30,8 +30,8 @@ uint32_t fg_mask_any(const uint64_t *mask, size_t words);
 uint64_t fg_mask_count(const uint64_t *mask, size_t words);
 /* Sets bits first .. last of a row. */
 void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last);
-/* Grows every set bit to its whole block x block square (block 2, 4 or 8, grid anchored at 0). */
-void fg_mask_grow_blocks(uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
+/* out |= the whole block x block square (block 2, 4 or 8, grid anchored at 0) of every set bit; out may be mask. */
+void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
 void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes);
 
 /* A window sliding over an input map: output row i reads input rows i * stride_h - pad_top + k * dilation_h. */

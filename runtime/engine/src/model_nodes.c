@@ -47,9 +47,9 @@ static bool check_identity(fg_check *check, const fg_node_record *node)
     if (node->op_version != OP_VERSION)
         return fg_check_fail(check, FG_ERR_UNSUPPORTED, &node->op_version, "op_version",
                              " is %u, this library knows %u; use a newer one", node->op_version, OP_VERSION, 0);
-    if (node->flags != 0)
+    if ((node->flags & ~(uint32_t)FG_NODE_FLAGS) != 0)
         return fg_check_fail(check, FG_ERR_UNSUPPORTED, &node->flags, "flags",
-                             " are %u, this library knows none; use a newer one", node->flags, 0, 0);
+                             " are %u, this library knows %u; use a newer one", node->flags, FG_NODE_FLAGS, 0);
     return true;
 }
 

@@ -104,7 +104,8 @@ static bool check_weights(fg_check *check, const op_values *v)
                              groups, in, out);
     const bool depthwise = groups > 1 && in == groups && out == groups;
     const size_t panels = (out / groups + FG_PANEL - 1) / FG_PANEL;
-    const size_t factors[4] = {taps, in, depthwise ? 1 : panels, depthwise ? 1 : FG_PANEL};
+    const size_t products = v->node->flags & FG_NODE_WINOGRAD ? FG_WINOGRAD_POSITIONS : taps;
+    const size_t factors[4] = {products, in, depthwise ? 1 : panels, depthwise ? 1 : FG_PANEL};
     size_t count = 0;
     if (!fg_product_size(factors, 4, &count))
         return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[1], "weights", " of %u x %u x %u are too large", taps, in,
@@ -166,6 +167,19 @@ static bool check_skip(fg_check *check, const op_values *v)
         return fg_check_fail(check, FG_ERR_FORMAT, &v->entry[5], "residual_bias",
                              " is present, which needs residual without fired", 0, 0, 0);
     return v->in[5] == NULL || check_constant(check, v, 5, "residual_bias", v->out->channels);
+}
+
+/* Winograd's form is for one kind of convolution only. */
+static bool check_winograd(fg_check *check, const fg_node_record *node)
+{
+    const fg_conv_attributes *conv = &node->attributes.conv;
+    if ((node->flags & FG_NODE_WINOGRAD) == 0) return true;
+    if (node->op != FG_OP_CONV2D || conv->kernel_h != 3 || conv->kernel_w != 3 || conv->stride_h != 1 ||
+        conv->stride_w != 1 || conv->dilation_h != 1 || conv->dilation_w != 1 || conv->groups != 1)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->flags, "flags",
+                             " have winograd, which only conv2d of 3 x 3, stride 1, dilation 1, 1 group may", 0, 0, 0);
+    return !fg_gate_skips(node->gate) || fg_check_fail(check, FG_ERR_FORMAT, &node->flags, "flags",
+                                                       " have winograd, which no skip gate may", 0, 0, 0);
 }
 
 static bool check_conv2d(fg_check *check, const op_values *v)
@@ -397,5 +411,5 @@ bool fg_check_op(fg_check *check, const fg_node_record *node)
     for (uint32_t i = 0; i < node->input_count && i < sizeof v.in / sizeof v.in[0]; i++) {
         if (v.entry[i] != FG_NONE) v.in[i] = &graph->values[v.entry[i]];
     }
-    return rules[node->op](check, &v);
+    return check_winograd(check, node) && rules[node->op](check, &v);
 }

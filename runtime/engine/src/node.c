@@ -14,7 +14,8 @@ typedef struct node_work {
     uint32_t direct;     /* results may be written straight to where they are held */
     uint32_t gated;      /* compare by distance; otherwise by bits */
     uint32_t norm, block;
-    float limit; /* of the distance kernel's result */
+    uint32_t side; /* of the squares that candidates are listed in: the gate's block, or what the operator computes */
+    float limit;   /* of the distance kernel's result */
 } node_work;
 
 static uint32_t next_pixels(uint32_t *pixels, uint32_t row, uint32_t cols, uint32_t word_index, uint64_t word)
@@ -39,21 +40,45 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
     return n;
 }
 
-/* The candidates block by block, no block divided between two chunks. Candidates are whole blocks already. */
-static uint32_t list_blocks(fg_stream *stream, const fg_value_state *out, uint32_t block, uint32_t chunk,
-                            uint32_t *chunk_count)
+/* The candidates in rows first .. end - 1 and columns left .. right - 1, in squares of a side one after another. */
+static uint32_t list_square(const fg_stream *stream, const fg_value_state *out, const uint32_t row[2],
+                            const uint32_t col[2], uint32_t side, uint32_t *pixels)
 {
-    uint32_t n = 0, chunks = 0;
+    uint32_t n = 0;
+    for (uint32_t top = row[0]; top < row[1]; top += side) {
+        for (uint32_t left = col[0]; left < col[1]; left += side) {
+            for (uint32_t y = top; y < row[1] && y < top + side; y++) {
+                const uint64_t *mask = stream->candidates + (size_t)y * out->words;
+                for (uint32_t x = left; x < col[1] && x < left + side; x++) {
+                    if (fg_mask_test(mask, x)) pixels[n++] = y * out->cols + x;
+                }
+            }
+        }
+    }
+    return n;
+}
+
+/* The candidates by squares, none divided between two chunks: of the larger of two sides, the gate's block and what the
+ * operator computes, and of the smaller one inside them. */
+static uint32_t list_squares(const node_work *work, uint32_t chunk, uint32_t *chunk_count)
+{
+    fg_stream *stream = work->stream;
+    const fg_value_state *out = work->context.output;
+    uint32_t n = 0, chunks = 0, side = work->side, inner = work->block < side ? work->block : work->op->square;
+    if (inner < 2) inner = side;
     stream->chunks[0] = 0;
-    for (uint32_t top = 0; top < out->rows; top += block) {
-        uint32_t end = top + block < out->rows ? top + block : out->rows;
-        const uint64_t *first = stream->candidates + (size_t)top * out->words;
-        for (uint32_t left = 0; left < out->cols; left += block) {
-            if (!fg_mask_test(first, left)) continue;
-            uint32_t right = left + block < out->cols ? left + block : out->cols;
-            if (n + (end - top) * (right - left) - stream->chunks[chunks] > chunk) stream->chunks[++chunks] = n;
-            for (uint32_t row = top; row < end; row++) {
-                for (uint32_t col = left; col < right; col++) stream->pixels[n++] = row * out->cols + col;
+    for (uint32_t top = 0; top < out->rows; top += side) {
+        const uint32_t row[2] = {top, top + side < out->rows ? top + side : out->rows};
+        for (uint32_t w = 0; w < out->words; w++) {
+            uint64_t word = 0;
+            for (uint32_t y = row[0]; y < row[1]; y++) word |= stream->candidates[(size_t)y * out->words + w];
+            while (word) {
+                uint32_t bit = fg_mask_lowest(word) / side * side, left = w * 64u + bit;
+                const uint32_t col[2] = {left, left + side < out->cols ? left + side : out->cols};
+                word &= ~(((UINT64_C(1) << side) - 1) << bit);
+                uint32_t more = list_square(stream, out, row, col, inner, stream->pixels + n);
+                if (n + more - stream->chunks[chunks] > chunk) stream->chunks[++chunks] = n;
+                n += more;
             }
         }
     }
@@ -223,6 +248,7 @@ static void set_gate(node_work *work, const fg_node_record *node, const fg_node_
     float channels = (float)work->context.output->channels;
     work->norm = node->gate_norm;
     work->block = node->gate_block;
+    work->side = work->block > work->op->square ? work->block : work->op->square;
     work->gated = node->gate == FG_GATE_HOLD && !work->stream->refreshing && threshold > 0.0f;
     work->limit = threshold;
     if (node->gate_norm == FG_NORM_L1) work->limit = threshold * channels;
@@ -240,11 +266,14 @@ static uint64_t listed_macs(const fg_stream *stream, const fg_node_record *node,
     return macs;
 }
 
-/* Sets stream->candidates; whether there are any. */
-static uint32_t find_candidates(fg_stream *stream, const fg_op_entry *op, const fg_op_context *context,
-                                const fg_node_state *state)
+/* Sets stream->candidates; whether there are any. Where an operator's pixels depend on their whole square in the last
+ * bits, a push that decides by bits computes all of it. */
+static uint32_t find_candidates(const node_work *work, const fg_node_state *state)
 {
+    fg_stream *stream = work->stream;
+    const fg_op_context *context = &work->context;
     const fg_value_state *out = context->output;
+    uint32_t side = work->gated ? work->block : work->side;
     size_t words = (size_t)out->rows * out->words;
     uint32_t touched = stream->refreshing && state->residue_any;
     for (uint32_t i = 0; i < context->node->input_count && !touched; i++) {
@@ -252,11 +281,9 @@ static uint32_t find_candidates(fg_stream *stream, const fg_op_entry *op, const 
     }
     if (!touched) return 0;
     fg_mask_clear(stream->candidates, words);
-    op->footprint(context, stream->candidates, stream->footprint);
+    work->op->footprint(context, stream->candidates, stream->footprint);
     if (stream->refreshing && state->residue_any) fg_mask_or(stream->candidates, state->residue, words);
-    if (context->node->gate_block > 1) {
-        fg_mask_grow_blocks(stream->candidates, out->rows, out->cols, context->node->gate_block);
-    }
+    if (side > 1) fg_mask_or_blocks(stream->candidates, stream->candidates, out->rows, out->cols, side);
     return fg_mask_any(stream->candidates, words);
 }
 
@@ -272,12 +299,22 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
     }
 }
 
-/* Pixels of a work item whose results are written in place: many, but enough items for all threads. */
-static uint32_t direct_pixels(const fg_stream *stream, const fg_value_state *out)
+/* Pixels of a work item out of count: many, at most so many, but enough items for all threads. */
+static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t most)
 {
     uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
-    uint32_t share = threads > 1 ? (out->rows * out->cols + 2 * threads - 1) / (2 * threads) : FG_CHUNK_PIXELS;
-    return share < FG_TILE_PIXELS ? FG_TILE_PIXELS : share < FG_CHUNK_PIXELS ? share : FG_CHUNK_PIXELS;
+    uint32_t share = threads > 1 ? (count + 2 * threads - 1) / (2 * threads) : most;
+    if (share < FG_TILE_PIXELS) share = FG_TILE_PIXELS;
+    return share < most ? share : most;
+}
+
+/* The same where results are written in place; whole rows of an operator's squares. */
+static uint32_t direct_pixels(const node_work *work)
+{
+    const fg_value_state *out = work->context.output;
+    uint32_t most = work->op->square ? FG_SQUARES_PIXELS : FG_CHUNK_PIXELS, row = work->op->square * out->cols;
+    uint32_t share = shared_pixels(work->stream, out->rows * out->cols, most);
+    return row ? (share + row - 1) / row * row : share;
 }
 
 /* Computes the candidates; how many there are. */
@@ -285,11 +322,15 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
 {
     fg_stream *stream = work->stream;
     const fg_value_state *out = work->context.output;
-    uint32_t chunks = 0, count, chunk = fg_chunk_pixels(out->channels, work->block);
+    uint32_t chunks = 0, count, chunk = fg_chunk_pixels(work->op, out->channels, work->block);
     work->direct = work->all_change && (fg_value_is_packed(out) || (work->op->apart & FG_APART_OUTPUT));
-    if (full && work->direct) chunk = direct_pixels(stream, out);
-    if (work->block > 1 && !full) {
-        count = list_blocks(stream, out, work->block, chunk, &chunks);
+    if (full && work->direct) chunk = direct_pixels(work);
+    if (work->side > 1 && !full) {
+        if (work->op->square) {
+            uint64_t candidates = fg_mask_count(stream->candidates, (size_t)out->rows * out->words);
+            chunk = shared_pixels(stream, (uint32_t)candidates, chunk);
+        }
+        count = list_squares(work, chunk, &chunks);
     } else {
         count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     }
@@ -317,7 +358,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
 {
     const fg_node_record *record = &stream->graph.nodes[node];
     fg_node_state *state = &stream->nodes[node];
-    node_work work = {.stream = stream, .op = fg_op_entry_of(record->op)};
+    node_work work = {.stream = stream, .op = fg_op_entry_of(record)};
     work.context = fg_node_context(stream, node, full);
     fg_value_state *out = work.context.output;
     size_t words = (size_t)out->rows * out->words;
@@ -330,9 +371,10 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         fg_skip_run(stream, node);
         return;
     }
+    set_gate(&work, record, state);
     if (full) {
         fg_mask_fill(stream->candidates, out->rows, out->cols);
-    } else if (!find_candidates(stream, work.op, &work.context, state)) {
+    } else if (!find_candidates(&work, state)) {
         if (out->changed) fg_mask_clear(out->mask, words);
         out->changed = 0;
         measure_if_due(stream, record, state, out, full); /* it may have changed before this refresh */
@@ -340,7 +382,6 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     }
     fg_copies copies = record->gate == FG_GATE_NONE && work.op->copies ? work.op->copies(&work.context) : FG_COPIES_NOT;
     work.all_change = full || copies != FG_COPIES_NOT;
-    set_gate(&work, record, state);
     if (copies == FG_COPIES_NOTHING) {
         state->computed = (uint32_t)fg_mask_count(stream->candidates, words);
     } else {
@@ -352,8 +393,10 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         state->residue_any = 0;
         state->changed = state->computed;
     } else {
-        uint32_t count = (uint32_t)state->computed;
-        state->changed = work.block > 1 ? merge_blocks(stream, state, out, count) : merge_rows(stream, state, out);
+        uint32_t count = (uint32_t)state->computed, square = work.op->square;
+        if (square && work.gated) /* what was not computed of their squares may differ in the last bits */
+            fg_mask_or_blocks(state->residue, stream->candidates, out->rows, out->cols, square);
+        state->changed = work.side > 1 ? merge_blocks(stream, state, out, count) : merge_rows(stream, state, out);
         state->residue_any = state->residue && fg_mask_any(state->residue, words);
     }
     out->changed = state->changed > 0;

@@ -26,7 +26,7 @@ static void *take(arena *a, uint64_t count, size_t size)
 
 fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node)
 {
-    const fg_op_entry *op = fg_op_entry_of(node->op);
+    const fg_op_entry *op = fg_op_entry_of(node);
     fg_op_sizes sizes = {.aux = 0};
     if (op->sizes) op->sizes(graph, node, &sizes);
     return sizes;
@@ -176,17 +176,18 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
 static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, const fg_config *config)
 {
     uint64_t words = 1, pixels = 1, footprint = 1, thread = 1, skip_words = 0;
-    uint64_t tile = FG_CHUNK_PIXELS * sizeof(uint32_t); /* or the list of a strip's pixels */
+    uint64_t tile = 1; /* or the list of a strip's pixels */
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         const fg_value_record *out = &graph->values[node->output];
+        const fg_op_entry *op = fg_op_entry_of(node);
         fg_op_sizes sizes = fg_node_sizes(graph, node);
-        uint64_t numbers = (uint64_t)fg_chunk_pixels(out->channels, node->gate_block) * out->channels;
+        uint64_t numbers = (uint64_t)fg_chunk_pixels(op, out->channels, node->gate_block) * out->channels;
         if (node->op == FG_OP_VIEW) numbers = 0;
         words = larger(words, mask_words(out));
         pixels = larger(pixels, (uint64_t)out->rows * out->cols);
         footprint = larger(footprint, sizes.footprint);
-        tile = larger(tile, numbers * sizeof(float));
+        tile = larger(tile, larger(numbers * sizeof(float), fg_strip_pixels(op, out->cols) * sizeof(uint32_t)));
         thread = larger(thread, sizes.thread);
         if (!fg_gate_skips(node->gate)) continue;
         fg_skip_sizes skip = fg_skip_measure(graph, node);
@@ -291,7 +292,7 @@ static void init_nodes(fg_stream *stream)
     for (uint32_t i = 0; i < stream->graph.node_count; i++) {
         const fg_node_record *node = &stream->graph.nodes[i];
         fg_op_context context = fg_node_context(stream, i, 0);
-        const fg_op_entry *op = fg_op_entry_of(node->op);
+        const fg_op_entry *op = fg_op_entry_of(node);
         if (op->init) op->init(&context);
         if (stream->nodes[i].skip) fg_skip_init(stream, i);
         stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);

@@ -67,7 +67,7 @@ static skip_work work_of(fg_stream *stream, uint32_t node)
     skip_work work = {.stream = stream, .node = record, .skip = stream->nodes[node].skip, .context = context};
     float scale = stream->config.threshold_scale;
     if (record->gate == FG_GATE_SHARED) work.leader = stream->nodes[record->gate_leader].skip;
-    work.op = fg_op_entry_of(record->op);
+    work.op = fg_op_entry_of(record);
     work.x = fg_op_input(&context, SLOT_X);
     work.out = context.output;
     work.window = fg_conv_window(&record->attributes.conv);
@@ -249,9 +249,9 @@ static void decide(skip_work *work)
         if (stream->flags[i] == GATE_CLOSED) continue;
         set_bits(stream->flags[i] == GATE_HALF ? skip->half : skip->fired, out->words, out->cols, stream->pixels[i], 1);
     }
-    if (block > 1) fg_mask_grow_blocks(skip->fired, out->rows, out->cols, block);
+    if (block > 1) fg_mask_or_blocks(skip->fired, skip->fired, out->rows, out->cols, block);
     if (!work->half) return;
-    if (block > 1) fg_mask_grow_blocks(skip->half, out->rows, out->cols, block);
+    if (block > 1) fg_mask_or_blocks(skip->half, skip->half, out->rows, out->cols, block);
     for (size_t i = 0; i < words; i++) {
         skip->half[i] &= ~skip->fired[i];
         skip->fired[i] |= skip->half[i];
@@ -381,7 +381,7 @@ static void update(skip_work *work, fg_node_state *state)
 {
     fg_stream *stream = work->stream;
     fg_value_state *out = work->out;
-    uint32_t chunks, chunk = fg_chunk_pixels(work->out->channels, 1);
+    uint32_t chunks, chunk = fg_chunk_pixels(work->op, work->out->channels, 1);
     uint32_t count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     fg_run_chunks(stream, update_chunk, work, chunks);
     fg_mask_clear(out->mask, (size_t)out->rows * out->words);

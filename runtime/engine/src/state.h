@@ -60,16 +60,25 @@ static inline void fg_value_place(fg_value_state *value, uint32_t first)
 enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
     FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
+    FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
     FG_MAX_THREADS = 256
 };
 
 /* Most pixels of a work item for results of channels numbers and a gate block. */
-static inline uint32_t fg_chunk_pixels(uint32_t channels, uint32_t block)
+static inline uint32_t fg_chunk_pixels(const fg_op_entry *op, uint32_t channels, uint32_t block)
 {
-    uint32_t fit = FG_CHUNK_NUMBERS / channels;
-    uint32_t least = block * block;
-    if (fit > FG_TILE_PIXELS) fit = FG_TILE_PIXELS;
+    uint32_t fit = FG_CHUNK_NUMBERS / channels, most = op->square ? FG_SQUARES_PIXELS : FG_TILE_PIXELS;
+    uint32_t side = block > op->square ? block : op->square, least = side * side;
+    if (fit > most) fit = most;
     return fit < least ? least : fit ? fit : 1u;
+}
+
+/* Most pixels of a work item for rows computed in place; at least one row of an operator's squares. */
+static inline uint32_t fg_strip_pixels(const fg_op_entry *op, uint32_t cols)
+{
+    uint32_t row = op->square * cols;
+    if (!row) return FG_CHUNK_PIXELS;
+    return row > FG_SQUARES_PIXELS ? row : FG_SQUARES_PIXELS;
 }
 
 /* The operator's memory for one node. */

@@ -31,14 +31,14 @@ static uint32_t source(const fg_graph *graph, const fg_sequence *sequence, uint3
 static int read_rows(const fg_graph *graph, uint32_t node, uint32_t k, uint32_t row, fg_rows *rows)
 {
     const fg_node_record *record = &graph->nodes[node];
-    return fg_op_entry_of(record->op)->rows_read(graph, record, k, row, rows);
+    return fg_op_entry_of(record)->rows_read(graph, record, k, row, rows);
 }
 
 /* Whether a node's rows can be computed one after the other while its inputs' rows arrive in order. */
 static int runs_in_strips(const fg_graph *graph, uint32_t node)
 {
     const fg_node_record *record = &graph->nodes[node];
-    if (!fg_op_entry_of(record->op)->rows_read || fg_gate_skips(record->gate)) return 0;
+    if (!fg_op_entry_of(record)->rows_read || fg_gate_skips(record->gate)) return 0;
     for (uint32_t k = 0; k < record->input_count; k++) {
         fg_rows before = {0, 0}, rows;
         if (running_input(graph, record, k) == FG_NONE) continue;
@@ -81,13 +81,15 @@ static int read_later(const fg_graph *graph, const fg_sequence *sequence, uint32
     return 0;
 }
 
-/* How many rows of a node there are after a sweep: its share, as far as its inputs' rows reach. */
+/* How many rows of a node there are after a sweep: its share, as far as its inputs' rows reach; whole squares. */
 static uint32_t rows_after(const fg_graph *graph, const fg_sequence *sequence, const progress *p, uint32_t node,
                            uint32_t sweep)
 {
     const fg_node_record *record = &graph->nodes[node];
-    uint32_t done = p->done[node - sequence->begin];
-    uint32_t rows = (uint32_t)(((uint64_t)rows_of(graph, node) * sweep + sequence->sweeps - 1) / sequence->sweeps);
+    uint32_t done = p->done[node - sequence->begin], all = rows_of(graph, node);
+    uint32_t rows = (uint32_t)(((uint64_t)all * sweep + sequence->sweeps - 1) / sequence->sweeps);
+    uint32_t square = fg_op_entry_of(record)->square;
+    if (square) rows = rows + square < all ? (rows + square - 1) / square * square : all;
     for (uint32_t k = 0; k < record->input_count; k++) {
         uint32_t from = source(graph, sequence, node, k);
         fg_rows read;
@@ -95,6 +97,7 @@ static uint32_t rows_after(const fg_graph *graph, const fg_sequence *sequence, c
             if (read_rows(graph, node, k, rows - 1, &read) && read.end <= p->done[from - sequence->begin]) break;
         }
     }
+    if (square && rows < all) rows -= rows % square;
     return rows > done ? rows : done;
 }
 
@@ -158,6 +161,7 @@ typedef struct strip_work {
     const fg_op_entry *op;
     fg_op_context context;
     uint32_t first, count, items; /* pixels */
+    uint32_t unit;                /* that must not be divided: rows of squares */
 } strip_work;
 
 static void run_item(void *shared, uint32_t item, uint32_t thread)
@@ -166,8 +170,10 @@ static void run_item(void *shared, uint32_t item, uint32_t thread)
     const fg_stream *stream = work->stream;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     uint32_t *pixels = (uint32_t *)(void *)memory; /* results go in place: the tile is free */
-    uint32_t begin = (uint32_t)((uint64_t)work->count * item / work->items);
-    uint32_t count = (uint32_t)((uint64_t)work->count * (item + 1) / work->items) - begin;
+    uint32_t units = (work->count + work->unit - 1) / work->unit;
+    uint32_t begin = (uint32_t)((uint64_t)units * item / work->items) * work->unit;
+    uint32_t end = (uint32_t)((uint64_t)units * (item + 1) / work->items) * work->unit;
+    uint32_t count = (end < work->count ? end : work->count) - begin;
     const fg_value_state *out = work->context.output;
     for (uint32_t i = 0; i < count; i++) pixels[i] = work->first + begin + i;
     work->op->compute(&work->context, pixels, count, out->data + (size_t)pixels[0] * out->stride, out->stride,
@@ -185,14 +191,17 @@ static void make_room(fg_value_state *value, uint32_t low, uint32_t begin, uint3
 
 static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t end)
 {
-    strip_work work = {.stream = stream, .op = fg_op_entry_of(stream->graph.nodes[node].op)};
+    strip_work work = {.stream = stream, .op = fg_op_entry_of(&stream->graph.nodes[node])};
     uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
     work.context = fg_node_context(stream, node, 1);
     work.first = begin * work.context.output->cols;
     work.count = (end - begin) * work.context.output->cols;
-    work.items = (work.count + FG_CHUNK_PIXELS - 1) / FG_CHUNK_PIXELS;
+    work.unit = work.op->square ? work.op->square * work.context.output->cols : 1;
+    uint32_t most = fg_strip_pixels(work.op, work.context.output->cols),
+             units = (work.count + work.unit - 1) / work.unit;
+    work.items = (units + most / work.unit - 1) / (most / work.unit);
     if (threads > 1) work.items = (work.items + threads - 1) / threads * threads;
-    if (work.items > work.count) work.items = work.count;
+    if (work.items > units) work.items = units;
     fg_run_chunks(stream, run_item, &work, work.items);
 }
 

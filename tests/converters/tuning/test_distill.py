@@ -7,9 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from converters.passes.use_winograd import use_winograd  # noqa: E402
 from converters.tuning import Settings, distill  # noqa: E402
 from converters.tuning.network import GraphNetwork  # noqa: E402
-from runtime.reference.graph import HoldGate  # noqa: E402
+from converters.verify import verify  # noqa: E402
+from runtime.reference.graph import HoldGate, WinogradConv2d  # noqa: E402
 
 from .test_network import frames, network  # noqa: E402
 
@@ -33,6 +35,14 @@ def test_the_loss_falls():
     assert len(lines) == 5
     (work, error), (tuned_work, tuned_error) = (measured(each, graph, clip) for each in (graph, tuned))
     assert np.log(tuned_work) + 2 * np.log(tuned_error) < np.log(work) + 2 * np.log(error) - 0.08
+
+
+def test_winograd_stays_winograd():
+    graph = use_winograd(network(HoldGate(0.2)), lambda _graph, node: node.gate is not None)
+    chosen = [isinstance(node.attributes, WinogradConv2d) for node in graph.nodes]
+    assert any(chosen)
+    tuned = verify(distill(graph, list(frames(4)), Settings(steps=3, frames=2)))
+    assert [isinstance(node.attributes, WinogradConv2d) for node in tuned.nodes] == chosen
 
 
 def test_it_is_the_same_every_time_and_wants_a_clip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtime.reference.graph import Conv2d, ConvTranspose2d
+from runtime.reference.graph import Conv2d, ConvTranspose2d, WinogradConv2d
 from runtime.reference.panels import pack, packed_elements, phase_taps, unpack
 
 
@@ -36,6 +36,17 @@ def test_conv2d_panels(kernel_h: int, kernel_w: int, group_in: int, channels_out
                             assert view[group, panel, (row * kernel_w + col) * group_in + c, lane] == expected
     assert packed.size == packed_elements(attributes, group_in * groups, channels_out)
     assert np.array_equal(unpack(attributes, packed, group_in * groups, channels_out), weights)
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(3, 16), (5, 21), (1, 1)])
+def test_winograd_panels_stand_position_by_position(channels_in: int, channels_out: int) -> None:
+    weights = natural(6, 6, channels_in, channels_out)
+    attributes = WinogradConv2d(3, 3)
+    packed = pack(attributes, weights)
+    parts = [pack(Conv2d(1, 1), weights[i : i + 1, j : j + 1]) for i in range(6) for j in range(6)]
+    assert np.array_equal(packed, np.concatenate(parts))
+    assert packed.size == packed_elements(attributes, channels_in, channels_out)
+    assert np.array_equal(unpack(attributes, packed, channels_in, channels_out), weights)
 
 
 def test_depthwise_is_taps_by_channels() -> None:

@@ -65,6 +65,35 @@ typedef struct fg_depthwise_f32_args {
     size_t out_stride; /* numbers between two pixels */
 } fg_depthwise_f32_args;
 
+/* Winograd's F(4x4, 3x3): a tile of 4 x 4 output pixels from its patch of 6 x 6 input pixels by one product of channels
+ * per position, 36 instead of 144. docs/file_format.md states the order of every sum.
+ *
+ * winograd_input_f32: out[(i * 6 + j) * out_step + c], the transformed patch of pixels x[i * row_step + j * col_step +
+ * c], for c < channels: along i, then along j, the six numbers d become
+ *     fmaf(p2q2, d0, fmaf(-(p2 + q2), d2, d4)), e + p o, e - p o, f + q n, f - q n, fmaf(p2q2, d1, fmaf(-(p2 + q2), d3,
+ * d5)) with e = fmaf(-q2, d2, d4), o = fmaf(-q2, d1, d3), f = fmaf(-p2, d2, d4), n = fmaf(-p2, d1, d3), their sums by
+ * fmaf; p = 5/8, q = 3/2, p2 and q2 their squares. */
+
+typedef struct fg_winograd_input_f32_args {
+    const float *x;
+    ptrdiff_t row_step, col_step;
+    size_t channels;
+    float *out;
+    size_t out_step;
+} fg_winograd_input_f32_args;
+
+/* winograd_output_f32: from x[(i * 6 + j) * x_step + c] pixel (i, j) of the tile to out[i * 4 + j][c], where that is
+ * not NULL: along i, then along j, the six numbers m become (m0 + s) + t, fmaf(q, v, p u), fmaf(q2, t, p2 s), fmaf(q3,
+ * v, fmaf(p3, u, m5)) with s = m1 + m2, t = m3 + m4, u = m1 - m2, v = m3 - m4; then the bias is added, unless it is
+ * NULL, and finish applied. */
+typedef struct fg_winograd_output_f32_args {
+    const float *x;
+    size_t x_step, channels;
+    const float *bias; /* channels numbers, or NULL */
+    fg_finish finish;
+    float *const *out; /* FG_WINOGRAD_PIXELS pointers */
+} fg_winograd_output_f32_args;
+
 /* Steps are 0 (one number serves all) or 1. */
 typedef struct fg_where_f32_args {
     const float *condition, *a, *b;

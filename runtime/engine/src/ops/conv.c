@@ -1,15 +1,11 @@
 /* conv.c: convolution and transposed convolution over listed output pixels. Interior ones, whose taps all lie inside
  * the input, are gathered by indirection: a pointer per pixel and an offset per tap, so that scattered pixels cost the
  * same as a row. Other pixels' windows are packed first, zeros outside; a depthwise one leaves those taps out. */
-#include "op.h"
+#include "conv.h"
 
 #include <string.h>
 
 enum {
-    CONV_X = 0,
-    CONV_WEIGHTS = 1,
-    CONV_BIAS = 2,
-    CONV_RESIDUAL = 3,
     PACKED_NUMBERS = 16384, /* about so many in one call's packed windows */
     EDGE_TAPS = 256         /* at least so many in the depthwise taps of one kernel call at the edges */
 };
@@ -139,8 +135,7 @@ static void interior(uint32_t in, uint32_t out, int32_t kernel, int32_t stride, 
     *count = end > first ? (uint32_t)(end - first) : 0;
 }
 
-/* The activation as a finishing step of the kernels; whether it is one. */
-static uint32_t fuse_activation(const fg_node_record *node, fg_finish *finish)
+uint32_t fg_conv_fuse(const fg_node_record *node, fg_finish *finish)
 {
     float p = node->activation_parameters[0], q = node->activation_parameters[1];
     if (node->attributes.conv.residual != FG_RESIDUAL_NONE) return 0;
@@ -174,7 +169,7 @@ static void conv_init(const fg_op_context *context)
     const fg_conv_attributes *a = &s->a;
     interior(x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &s->row_begin, &s->row_count);
     interior(x->cols, out->cols, a->kernel_w, a->stride_w, a->dilation_w, a->pad_left, &s->col_begin, &s->col_count);
-    s->fused = fuse_activation(context->node, &s->finish);
+    s->fused = fg_conv_fuse(context->node, &s->finish);
     pad_bias(s, fg_op_optional(context, CONV_BIAS));
     ptrdiff_t pixel = (ptrdiff_t)x->stride, row_step = a->dilation_h * (ptrdiff_t)x->cols * pixel,
               col_step = a->dilation_w * pixel;
@@ -189,7 +184,7 @@ static void conv_init(const fg_op_context *context)
     for (uint32_t t = 0; t < s->taps; t++) s->offsets[s->taps + t] = (ptrdiff_t)t * (ptrdiff_t)x->channels;
 }
 
-static void conv_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
+void fg_conv_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
 {
     const fg_conv_attributes *a = &context->node->attributes.conv;
     const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
@@ -255,22 +250,19 @@ static void run_packed(const conv_call *call, size_t count, size_t taps, const f
                one ? taps * s->group_in : s->group_in, weights);
 }
 
-/* Residual and activation of computed pixels, where the kernels have not applied them. */
-static void finish_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
+void fg_conv_finish(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride)
 {
-    const fg_op_context *context = call->context;
     int32_t residual = context->node->attributes.conv.residual;
     size_t channels = context->output->channels;
-    if (call->s->fused) return;
-    if (residual == FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
+    if (residual == FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
     if (residual != FG_RESIDUAL_NONE) {
         const fg_value_state *add = fg_op_input(context, CONV_RESIDUAL);
         for (uint32_t i = 0; i < count; i++) {
-            float *row = call->out + i * call->out_stride;
+            float *row = out + i * out_stride;
             context->kernels->binary_f32(FG_BINARY_ADD, row, 1, fg_value_pixel(add, pixels[i]), 1, row, channels);
         }
     }
-    if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, call->out, count, call->out_stride);
+    if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
 }
 
 /* ---- convolution ---- */
@@ -456,7 +448,7 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
     } else {
         gemm_pixels(&call, pixels, count);
     }
-    finish_pixels(&call, pixels, count);
+    if (!call.s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
 }
 
 static int conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
@@ -468,7 +460,7 @@ static int conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t
 
 const fg_op_entry fg_op_conv2d = {.sizes = conv_sizes,
                                   .init = conv_init,
-                                  .footprint = conv_footprint,
+                                  .footprint = fg_conv_footprint,
                                   .compute = conv_compute,
                                   .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
                                   .rows_read = conv_rows};
@@ -590,7 +582,7 @@ static void transpose_compute(const fg_op_context *context, const uint32_t *pixe
             weights += taps * numbers;
         }
     }
-    finish_pixels(&call, pixels, count);
+    if (!call.s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
 }
 
 const fg_op_entry fg_op_conv_transpose2d = {.sizes = transpose_sizes,

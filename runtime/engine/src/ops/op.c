@@ -19,7 +19,10 @@ static const fg_op_entry *const entries[FG_OP_COUNT] = {
     [FG_OP_TRANSPOSE] = &fg_op_transpose,
 };
 
-const fg_op_entry *fg_op_entry_of(uint32_t op) { return entries[op]; }
+const fg_op_entry *fg_op_entry_of(const fg_node_record *node)
+{
+    return node->flags & FG_NODE_WINOGRAD ? &fg_op_winograd : entries[node->op];
+}
 
 void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col)
 {

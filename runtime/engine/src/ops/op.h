@@ -7,7 +7,7 @@
 #include "../mask.h"
 
 enum {
-    FG_CHUNK_PIXELS = 240, /* most pixels compute is called with */
+    FG_CHUNK_PIXELS = 240, /* most pixels compute is called with, unless it computes squares */
     FG_CACHE_LINE = 64,
     FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
 };
@@ -81,14 +81,16 @@ typedef struct fg_op_entry {
     /* rows_read: the rows of input k that an output row reads, cut at the input's edges; whether that can be said. May
      * be NULL: any row may be read. */
     int (*rows_read)(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
+    uint32_t square; /* 0, or: it computes whole squares of pixels of this side, whatever is listed of them; bits of a
+                        pixel depend on all inputs of its square. Pixels of a square are listed together. */
 } fg_op_entry;
 
-/* The entry of an opcode that model.c has accepted. */
-const fg_op_entry *fg_op_entry_of(uint32_t op);
+/* The entry of a node that model.c has accepted. */
+const fg_op_entry *fg_op_entry_of(const fg_node_record *node);
 
-extern const fg_op_entry fg_op_conv2d, fg_op_conv_transpose2d, fg_op_matmul, fg_op_pool, fg_op_reduce_pixels,
-    fg_op_reduce_channels, fg_op_softmax, fg_op_unary, fg_op_binary, fg_op_where, fg_op_gather, fg_op_concat,
-    fg_op_resize, fg_op_view, fg_op_transpose;
+extern const fg_op_entry fg_op_conv2d, fg_op_winograd, fg_op_conv_transpose2d, fg_op_matmul, fg_op_pool,
+    fg_op_reduce_pixels, fg_op_reduce_channels, fg_op_softmax, fg_op_unary, fg_op_binary, fg_op_where, fg_op_gather,
+    fg_op_concat, fg_op_resize, fg_op_view, fg_op_transpose;
 
 /* An optional input is FG_NONE or beyond the list. */
 static inline int fg_op_has_input(const fg_op_context *context, uint32_t i)

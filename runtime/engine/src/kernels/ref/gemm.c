@@ -2,7 +2,7 @@
 #include "../fused.h"
 #include "ref.h"
 
-static float finished(const fg_finish *finish, float x)
+float fg_finished(const fg_finish *finish, float x)
 {
     if (finish->steps & FG_FINISH_SLOPE) x = x < 0.0f ? finish->slope * x : x;
     if (finish->steps & FG_FINISH_LOW) x = x < finish->low ? finish->low : x;
@@ -27,7 +27,7 @@ static void panel_row(const fg_gemm_f32_args *args, const float *weights, const 
     for (size_t j = 0; j < count; j++) {
         float x = total <= FG_GEMM_BLOCK ? sum[j] : sums[j] + sum[j];
         if (bias) x += bias[j];
-        out[j] = finished(&args->finish, x);
+        out[j] = fg_finished(&args->finish, x);
     }
 }
 
@@ -52,7 +52,7 @@ static void depthwise_run(const fg_depthwise_f32_args *args, const fg_depthwise_
                 sum = fg_fused(run->x[(ptrdiff_t)(i * args->step + c) + tap->x], args->weights[tap->weights + c], sum);
             }
             if (args->bias) sum += args->bias[c];
-            run->out[i * args->out_stride + c] = finished(&args->finish, sum);
+            run->out[i * args->out_stride + c] = fg_finished(&args->finish, sum);
         }
     }
 }
