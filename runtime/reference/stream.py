@@ -18,7 +18,21 @@ import numpy.typing as npt
 
 from .errors import ArgumentError, StateError
 from .footprint import Mask, footprint, pixel_macs
-from .graph import Gate, GateNorm, Graph, HoldGate, Input, Node, Resize, SkipGate, Value, ValueKind, View
+from .graph import (
+    Concat,
+    Gate,
+    GateNorm,
+    Gather,
+    Graph,
+    HoldGate,
+    Input,
+    Node,
+    Resize,
+    SkipGate,
+    Value,
+    ValueKind,
+    View,
+)
 from .ops import Floats, compute, fold_lanes, larger
 from .prepare import fit, normalize
 from .skip import SkipNode
@@ -253,7 +267,7 @@ class ReferenceStream:
             written = candidates
             state.residue[...] = False
         else:
-            written = differs = candidates & _bits_differ(new, held)
+            written = differs = candidates if _copies(node, inputs) else candidates & _bits_differ(new, held)
             if isinstance(node.gate, HoldGate) and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
@@ -344,6 +358,20 @@ def _gate_limit(gate: Gate | None, state: _NodeState, channels: int, scale: np.f
 
 def _is_view(node: Node | None) -> bool:
     return node is not None and isinstance(node.attributes, View)
+
+
+def _copies(node: Node, inputs: Sequence[Any]) -> bool:
+    """Whether a node only puts input pixels, or one range of their channels, in places: it changes where they do."""
+    if node.gate is not None or not isinstance(node.attributes, (Concat, Gather)):
+        return False
+    if isinstance(node.attributes, Concat):
+        return True
+    rows, cols, channels = (*inputs[1:], None, None, None)[:3]
+    if channels is None:
+        return True
+    phases = (node.attributes.phase_rows, node.attributes.phase_cols)
+    is_range = channels.flat[0] >= 0 and bool((np.diff(channels.flat) == 1).all())
+    return rows is None and cols is None and phases == (1, 1) and is_range
 
 
 def _bits_differ(a: Floats, b: Floats) -> Mask:

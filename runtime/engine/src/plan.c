@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "checked.h"
+#include "place.h"
 #include "state.h"
 #include "strips.h"
 
@@ -50,16 +51,38 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 static uint64_t mask_words(const fg_value_record *value) { return (uint64_t)value->rows * fg_mask_words(value->cols); }
 
+/* Streams without gating copy: their rows move about in memory. */
+static fg_place place_of(const fg_graph *graph, uint32_t gating, uint32_t value)
+{
+    fg_place place = fg_place_of(graph, value);
+    if (!gating && place.apart) place.home = FG_NONE;
+    return place;
+}
+
+/* A node's output inside its home, once that has its address. */
+static void settle(const fg_graph *graph, uint32_t gating, uint32_t node, fg_value_state *values)
+{
+    uint32_t output = graph->nodes[node].output;
+    fg_value_state *value = &values[output];
+    if (value->data || value->kept) return;
+    fg_place place = place_of(graph, gating, output);
+    if (place.home == FG_NONE || !values[place.home].data) return;
+    value->home = place.home;
+    value->data = values[place.home].data + place.offset;
+    if (place.apart) value->stride = values[place.home].stride;
+}
+
 /* kept: rows in memory at once; 0: all of them, where they stay from push to push. */
-static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t kept, fg_value_state *values)
+static void lay_out_value(arena *a, const fg_graph *graph, uint32_t gating, uint32_t i, uint32_t kept,
+                          fg_value_state *values)
 {
     const fg_value_record *record = &graph->values[i];
-    int view = record->kind == FG_VALUE_NODE && graph->nodes[record->producer].op == FG_OP_VIEW;
     fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels, .kept = kept};
     value.stride = record->channels;
+    value.home = FG_NONE;
     value.words = fg_mask_words(record->cols);
     if (record->kind != FG_VALUE_CONSTANT) value.mask = take(a, mask_words(record), sizeof *value.mask);
-    if (record->kind != FG_VALUE_CONSTANT && !view && !kept) {
+    if (record->kind != FG_VALUE_CONSTANT && !kept && place_of(graph, gating, i).home == FG_NONE) {
         value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
     }
     if (values) values[i] = value;
@@ -68,12 +91,12 @@ static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t 
 static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_value_state *values)
 {
     for (uint32_t i = 0; i < graph->value_count; i++) {
-        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
+        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, gating, i, 0, values);
     }
     fg_sequence sequence = {.end = 0};
     for (uint32_t i = 0; i < graph->node_count; i++) {
         if (!gating && i == sequence.end) fg_sequence_at(graph, i, &sequence);
-        lay_out_value(a, graph, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
+        lay_out_value(a, graph, gating, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
     }
     for (uint32_t i = 0; values && i < graph->value_count; i++) {
         /* Constants are only read; the state has one pointer type for both. */
@@ -81,10 +104,9 @@ static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_
             memcpy(&values[i].data, &(const void *){fg_graph_constant(graph, i)}, sizeof values[i].data);
         }
     }
-    for (uint32_t i = 0; values && i < graph->node_count; i++) {
-        const fg_node_record *node = &graph->nodes[i];
-        if (node->op == FG_OP_VIEW) values[node->output].data = values[graph->index[node->first_input]].data;
-    }
+    /* Homes of later nodes from the last one on, then those of earlier ones. */
+    for (uint32_t i = values ? graph->node_count : 0; i-- > 0;) settle(graph, gating, i, values);
+    for (uint32_t i = 0; values && i < graph->node_count; i++) settle(graph, gating, i, values);
 }
 
 /* One node's skip gate; total: the largest of what the stream's nodes share. */
@@ -187,6 +209,7 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
         words = larger(words, mask_words(out));
         pixels = larger(pixels, (uint64_t)out->rows * out->cols);
         footprint = larger(footprint, sizes.footprint);
+        if (node->gate == FG_GATE_HOLD) numbers = larger(numbers, (uint64_t)out->cols * out->channels); /* to measure */
         tile = larger(tile, larger(numbers * sizeof(float), fg_strip_pixels(op, out->cols) * sizeof(uint32_t)));
         thread = larger(thread, sizes.thread);
         if (!fg_gate_skips(node->gate)) continue;

@@ -27,6 +27,24 @@ static void gather_footprint(const fg_op_context *context, uint64_t *candidates,
     }
 }
 
+int fg_gather_is_range(const fg_graph *graph, const fg_node_record *node, uint32_t *first)
+{
+    const fg_gather_attributes *a = &node->attributes.gather;
+    const uint32_t *inputs = graph->index + node->first_input;
+    uint32_t channels = graph->values[node->output].channels, maps[3];
+    for (uint32_t i = 0; i < 3; i++) maps[i] = i + 1 < node->input_count ? inputs[i + 1] : FG_NONE;
+    *first = 0;
+    if (node->op != FG_OP_GATHER || maps[0] != FG_NONE || maps[1] != FG_NONE) return 0;
+    if (maps[2] == FG_NONE) return 1;
+    const int32_t *map = fg_graph_constant(graph, maps[2]);
+    if (a->phase_rows != 1 || a->phase_cols != 1 || map[0] < 0) return 0;
+    for (uint32_t c = 1; c < channels; c++) {
+        if (map[c] != map[0] + (int32_t)c) return 0;
+    }
+    *first = (uint32_t)map[0];
+    return 1;
+}
+
 /* How a node's map reads channels. */
 typedef enum map_kind {
     MAP_SLICES, /* in each phase a run of channels, or there is no map */
@@ -36,6 +54,7 @@ typedef enum map_kind {
 
 typedef struct gather_state {
     map_kind kind;
+    fg_copies copies;
 } gather_state;
 
 static void gather_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
@@ -51,6 +70,9 @@ static void gather_init(const fg_op_context *context)
     const fg_gather_attributes *a = &context->node->attributes.gather;
     const int32_t *map = fg_op_table(context, GATHER_CHANNELS);
     gather_state *s = context->aux;
+    uint32_t first, range = (uint32_t)fg_gather_is_range(context->graph, context->node, &first);
+    s->copies = range || !map ? FG_COPIES_PIXELS : FG_COPIES_NOT;
+    if (context->output->home == context->inputs[GATHER_X]) s->copies = FG_COPIES_NOTHING;
     size_t channels = context->output->channels, phases = (size_t)a->phase_rows * (size_t)a->phase_cols;
     s->kind = MAP_SLICES;
     for (size_t i = 0; map && i < phases * channels; i++) {
@@ -155,10 +177,7 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-static fg_copies gather_copies(const fg_op_context *context)
-{
-    return fg_op_has_input(context, GATHER_CHANNELS) ? FG_COPIES_NOT : FG_COPIES_PIXELS;
-}
+static fg_copies gather_copies(const fg_op_context *context) { return ((const gather_state *)context->aux)->copies; }
 
 static int gather_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
 {
@@ -213,22 +232,28 @@ static const fg_value_state *concat_find(const fg_op_context *context, int32_t a
     }
 }
 
+/* Whether an input lies where it belongs, from channel offset on. */
+static int lies_inside(const fg_op_context *context, const fg_value_state *x, size_t offset)
+{
+    return x->home == context->node->output && x->data == context->output->data + offset;
+}
+
 static void concat_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                            size_t out_stride, void *scratch)
 {
     int32_t axis = context->node->attributes.concat.axis;
-    size_t channels = context->output->channels;
+    size_t channels = context->output->channels, offset = 0;
     (void)scratch;
     for (uint32_t k = 0; axis == 2 && k < context->node->input_count; k++) {
         const fg_value_state *x = fg_op_input(context, k);
         fg_permute_f32_args args = {.x_step = (ptrdiff_t)x->stride, .channels = x->channels, .out_step = out_stride};
-        for (uint32_t i = 0; i < count; i += (uint32_t)args.pixels) {
+        for (uint32_t i = 0; !lies_inside(context, x, offset) && i < count; i += (uint32_t)args.pixels) {
             args.x = fg_value_pixel(x, pixels[i]);
             args.pixels = fg_op_run_length(pixels, i, count);
-            args.out = out + i * out_stride;
+            args.out = out + i * out_stride + offset;
             context->kernels->permute_f32(&args);
         }
-        out += x->channels;
+        offset += x->channels;
     }
     for (uint32_t i = 0; axis != 2 && i < count; i++) {
         uint32_t at[2] = {pixels[i] / context->output->cols, pixels[i] % context->output->cols};
@@ -239,8 +264,13 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
 
 static fg_copies concat_copies(const fg_op_context *context)
 {
-    (void)context;
-    return FG_COPIES_PIXELS;
+    size_t offset = 0;
+    for (uint32_t k = 0; k < context->node->input_count; k++) {
+        const fg_value_state *x = fg_op_input(context, k);
+        if (!lies_inside(context, x, offset)) return FG_COPIES_PIXELS;
+        offset += x->channels;
+    }
+    return FG_COPIES_NOTHING;
 }
 
 static int concat_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)

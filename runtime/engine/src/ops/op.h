@@ -19,6 +19,7 @@ typedef struct fg_value_state {
     uint32_t rows, cols, channels;
     uint32_t words;   /* of a mask row */
     size_t stride;    /* numbers between two pixels: more than channels where the value lies inside another one */
+    uint32_t home;    /* the value it lies in (place.h), or FG_NONE */
     uint32_t changed; /* whether any bit of mask is set */
     /* Where only some rows are in memory at once (strips.h), so many, from row first on; data then points to where row
      * 0 would be. Else kept is 0. */
@@ -145,6 +146,8 @@ static inline fg_window fg_conv_window(const fg_conv_attributes *a)
     return window;
 }
 
+/* Whether a node is a gather that takes a range of channels, all pixels in their places; its first channel. */
+int fg_gather_is_range(const fg_graph *graph, const fg_node_record *node, uint32_t *first);
 /* Rows and columns of listed pixels. */
 void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint32_t *row, uint32_t *col);
 /* rows_read of operators that read exactly their own pixel of every input, or its only row. */
