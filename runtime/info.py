@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .model import InputInfo, Model
-from .reference.graph import Gate, GateNorm, SkipGate
+from .reference.graph import Gate, GateNorm, SkipGate, WinogradConv2d
 from .stream import Stream
 
 
@@ -26,10 +26,11 @@ def info(options: argparse.Namespace) -> int:
     for output in model.outputs:
         print(f"output  {output.name}: {output.dtype} {_shape(output.shape)}")
     rows = [("node", "op", "output", "gate", "MMACs", "share")]
-    for node, gate in zip(model.nodes, (each.gate for each in model.graph.nodes), strict=True):
+    for node, stored in zip(model.nodes, model.graph.nodes, strict=True):
         extents = f"{node.rows} x {node.cols} x {node.channels}"
         share = f"{node.macs / model.macs:.1%}" if model.macs else "-"
-        rows.append((node.name, node.op, extents, _gate(gate), f"{node.macs / 1e6:.2f}", share))
+        op = f"{node.op} winograd" if isinstance(stored.attributes, WinogradConv2d) else node.op
+        rows.append((node.name, op, extents, _gate(stored.gate), f"{node.macs / 1e6:.2f}", share))
     _table(rows)
     return 0
 

@@ -28,6 +28,8 @@ from runtime.reference.graph import (
 from runtime.stream import Stream
 from runtime.work_map import WorkMap
 
+from .reference.test_winograd import network as one_convolution
+
 pytestmark = pytest.mark.filterwarnings("ignore:the compiled engine is missing")
 
 
@@ -79,6 +81,12 @@ def test_info(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "uint8 frames of 3 channel(s), any size, brought to 32 x 24" in text
     assert "output  scores: float32 1 x 4 x 12 x 16" in text
     assert [line.split()[0] for line in text.splitlines()[-2:]] == ["conv0", "conv1"]
+
+
+def test_info_tells_winograd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_model(one_convolution(6, 9, 2, 3, (1, 1, 1, 1))[0], tmp_path / "net.fgm")
+    assert main(["info", str(tmp_path / "net.fgm")]) == 0
+    assert "conv2d winograd" in capsys.readouterr().out
 
 
 def test_run_writes_pictures(model: str, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

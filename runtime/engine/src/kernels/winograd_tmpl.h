@@ -46,17 +46,17 @@ FG_INLINE void input_channels(const fg_winograd_input_f32_args *args, size_t c, 
     for (size_t j = 0; j < FG_WINOGRAD_PATCH; j++) {
         const float *x = args->x + c + (ptrdiff_t)j * args->col_step;
         WINOGRAD_UNROLL
-        for (size_t i = 0; i < FG_WINOGRAD_PATCH; i++)
-            d[i * FG_WINOGRAD_PATCH + j] = winograd_load(x + (ptrdiff_t)i * args->row_step, part);
+        for (size_t i = 0; i < FG_WINOGRAD_PATCH; i++, x += args->row_step)
+            d[i * FG_WINOGRAD_PATCH + j] = winograd_load(x, part);
         input_axis(d + j, FG_WINOGRAD_PATCH);
     }
+    float *out = args->out + c;
     WINOGRAD_UNROLL
     for (size_t i = 0; i < FG_WINOGRAD_PATCH; i++) {
-        float *out = args->out + c + i * FG_WINOGRAD_PATCH * args->out_step;
         input_axis(d + i * FG_WINOGRAD_PATCH, 1);
         WINOGRAD_UNROLL
-        for (size_t j = 0; j < FG_WINOGRAD_PATCH; j++)
-            winograd_store(out + j * args->out_step, d[i * FG_WINOGRAD_PATCH + j], part);
+        for (size_t j = 0; j < FG_WINOGRAD_PATCH; j++, out += args->out_step)
+            winograd_store(out, d[i * FG_WINOGRAD_PATCH + j], part);
     }
 }
 

@@ -1,4 +1,8 @@
 /* winograd.c: Winograd's transforms with NEON. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns") /* as in gemm.c */
+#endif
+
 #include "neon.h"
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
