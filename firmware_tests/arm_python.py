@@ -7,6 +7,7 @@ not be emulated.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .debian import download
-from .tools import FOLDER, TARGETS, run
+from .tools import FOLDER, ROOT, TARGETS, locked, run
 
 VERSION = "3.11"  # of Debian 12
+SOURCES = ("CMakeLists.txt", "README.md", "pyproject.toml", "cffi_build", "converters", "runtime")  # of a wheel
 PACKAGES = ["python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1"]
 
 
@@ -63,11 +65,12 @@ class ArmPython:
         self.root = FOLDER / f"python-{target}"
         self.site = self.root / "usr" / "local" / "lib" / f"python{VERSION}" / "dist-packages"
         stamp = self.root / "complete"
-        if not stamp.exists():
-            shutil.rmtree(self.root, ignore_errors=True)
-            self._unpack(download(self.variant.debian, [*PACKAGES, *self.variant.packages]))
-            self._install_from_pypi()
-            stamp.touch()
+        with locked(self.root.name):
+            if not stamp.exists():
+                shutil.rmtree(self.root, ignore_errors=True)
+                self._unpack(download(self.variant.debian, [*PACKAGES, *self.variant.packages]))
+                self._install_from_pypi()
+                stamp.touch()
 
     def _unpack(self, packages: list[Path]) -> None:
         self.root.mkdir(parents=True)
@@ -97,6 +100,23 @@ class ArmPython:
         options = ["--no-index", "--no-deps", "--no-compile", "--force-reinstall", "--break-system-packages"]
         self(*pip, "install", "--quiet", "--root-user-action=ignore", *options, wheel, cpu=cpu)
         return self(*pip, "check", cpu=cpu)
+
+
+def wheel(machine: str) -> Path:
+    """framegate's wheel for a machine, built and checked unless that was done for the same sources; its path."""
+    digest = hashlib.sha256()
+    for top in SOURCES:
+        for path in sorted([ROOT / top, *(ROOT / top).rglob("*.*")]):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so":
+                digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    stamp = FOLDER / f"wheel-{machine}"
+    with locked(stamp.name):
+        found = sorted((ROOT / "dist").glob(f"framegate-*_{machine}.whl"))
+        if len(found) != 1 or not stamp.exists() or stamp.read_text() != digest.hexdigest():
+            run(sys.executable, "-m", "cffi_build.wheel", "--untried", "--target", machine)
+            found = sorted((ROOT / "dist").glob(f"framegate-*_{machine}.whl"))
+            stamp.write_text(digest.hexdigest())
+    return found[0]
 
 
 if __name__ == "__main__":  # for a look by hand: python -m firmware_tests.arm_python aarch64 -c "import numpy"

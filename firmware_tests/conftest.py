@@ -1,11 +1,14 @@
-"""Collects what the tests of a part proved."""
+"""Collects what the tests of a part proved, and what several parts run."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+
+from .tools import ROOT, locked
 
 PROVED: list[str] = []
 
@@ -24,3 +27,22 @@ def pytest_sessionfinish(session):
 def proves():
     """A function that a test calls last, with a sentence on what it has shown."""
     return PROVED.append
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """The demo's module: its network, clips and how it reads faces."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    try:
+        import demo
+
+        return demo
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.fixture(scope="session")
+def scene(demo, tmp_path_factory):
+    """The demo's first scene: the face detector, or the stand-in where PyPI is out of reach."""
+    with locked("scene"):
+        return demo.scenes(False, tmp_path_factory.mktemp("scene"))[0]

@@ -2,15 +2,17 @@
 
     python front_end.py MODEL.fgm FRAMES.npy OUTPUTS.npz
 
-Prints a JSON object: what ran it, and per mode the outputs' hashes and executed MACs of each frame. Writes the outputs
-of the dense and the gated stream.
+Prints a JSON object: what ran it, per mode the outputs' hashes and executed MACs of each frame, and megabytes: this
+process's peak, the machine's memory, and what of it is free at the end. Writes the outputs of all streams.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import resource
 import sys
 
 import numpy as np
@@ -49,6 +51,9 @@ def main() -> None:
             kept.update({f"{mode} {index} {output}": array.copy() for output, array in enumerate(outputs)})
         answer["modes"][mode] = {"hashes": hashes, "mac_share": shares}
     np.savez(sys.argv[3], **kept)
+    pages = {name: os.sysconf(f"SC_{key}") for name, key in (("machine", "PHYS_PAGES"), ("free", "AVPHYS_PAGES"))}
+    answer["megabytes"] = {name: count * os.sysconf("SC_PAGE_SIZE") >> 20 for name, count in pages.items()}
+    answer["megabytes"]["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # from kilobytes
     print(json.dumps(answer))
 
 

@@ -23,10 +23,13 @@ def entries(root: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Pa
                 yield inside, path
 
 
-def write_entry(out: BinaryIO, number: int, name: str, mode: int, data: bytes) -> None:
-    """One member: a header of hexadecimal fields, the name, the data, each padded to 4 bytes."""
+def write_entry(out: BinaryIO, number: int, name: str, mode: int, data: bytes, changed: int = 0) -> None:
+    """One member: a header of hexadecimal fields, the name, the data, each padded to 4 bytes.
+
+    ``changed`` is the file's time, by which Python knows its compiled files.
+    """
     encoded = name.encode() + b"\0"
-    fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+    fields = (number, mode, 0, 0, 1, changed, len(data), 0, 0, 0, 0, len(encoded), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
     for part in (header + encoded, data):
         out.write(part + b"\0" * (-len(part) % 4))
@@ -44,11 +47,12 @@ def write_initramfs(path: Path, roots: dict[Path, str], wanted: Callable[[str], 
         number = 0
         for root, top in roots.items():
             for name, source in entries(root, wanted) if root.is_dir() else [(top, root)]:
-                mode = source.lstat().st_mode
+                about = source.lstat()
+                mode = about.st_mode
                 if stat.S_ISLNK(mode):
                     data = os.fsencode(source.readlink())
                 else:
                     data = source.read_bytes() if stat.S_ISREG(mode) else b""
                 number += 1
-                write_entry(out, number, name, mode, data)
+                write_entry(out, number, name, mode, data, int(about.st_mtime))
         write_entry(out, 0, TRAILER, 0, b"")

