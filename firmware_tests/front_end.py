@@ -22,7 +22,7 @@ import runtime
 MODES = {
     "dense": {"gating": False},
     "exact": {"threshold_scale": 0.0, "threads": 2},
-    "gated": {"refresh": 4},
+    "gated": {"refresh": 2},
 }
 
 

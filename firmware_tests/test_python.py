@@ -17,7 +17,7 @@ from .tools import FOLDER, ROOT, run
 # Wheels, and where they are tried; the x86-64 one in a fresh environment.
 EMULATED = {"aarch64": ("aarch64", "cortex-a53"), "armv7l": ("armv7", "cortex-a7")}
 WHEELS = [*(["x86_64"] if platform.machine() == "x86_64" else []), *EMULATED]
-FRAMES = 6
+FRAMES = 4
 SCRIPT = ROOT / "firmware_tests" / "front_end.py"
 
 
@@ -73,7 +73,7 @@ def test_front_end(demo, scene, here, there, proves):
     assert answer["isa"] == ("neon" if name in EMULATED else here["isa"])
     modes = answer["modes"]
     assert modes["exact"]["hashes"] == modes["dense"]["hashes"]  # byte for byte, and on two threads
-    assert modes["gated"]["hashes"][4] == modes["dense"]["hashes"][4]  # a refresh undoes what was held back
+    assert modes["gated"]["hashes"][2] == modes["dense"]["hashes"][2]  # a refresh undoes what was held back
     assert modes["gated"]["hashes"] != modes["dense"]["hashes"]  # else the gates did nothing
     assert modes == here["modes"]  # the same bits and the same work as on this machine
     share = np.mean(modes["gated"]["mac_share"][1:])
