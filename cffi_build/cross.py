@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "cross"
 DIST = ROOT / "dist"
 GLIBC = "2.17"
+ZIG_NEON = "-mcpu=generic+v7a+neon+vfp4"  # for the kernels' files: zig takes no -mfpu
 SYSTEM_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-armhf.so.3", "ld-linux-aarch64.so.1"}
 REQUIREMENTS = ("ziglang==0.17.1", "auditwheel>=6.2", "abi3audit>=0.0.20", "scikit-build-core>=1.0", "cffi>=1.17")
 
@@ -107,19 +108,31 @@ def zig() -> Path:
 def toolchain(name: str) -> Path:
     """Writes the CMake toolchain file of a target; its path."""
     target = TARGETS[name]
+    path = BUILD / name / "toolchain.cmake"
     lines = [
-        "set(CMAKE_SYSTEM_NAME Linux)",
-        f"set(CMAKE_SYSTEM_PROCESSOR {name})",
-        f'set(CMAKE_C_COMPILER "{zig()}" cc -target {target.triple}.{GLIBC} -mcpu={target.cpu} -g0)',
-        f'set(CMAKE_AR "{zig()}")',
-        'set(CMAKE_C_ARCHIVE_CREATE "<CMAKE_AR> ar qcs <TARGET> <OBJECTS>")',
-        'set(CMAKE_C_ARCHIVE_FINISH "")',
         "foreach(kind EXE SHARED MODULE)",
         '    set(CMAKE_${kind}_LINKER_FLAGS_INIT "-s -Wl,--gc-sections")',
         "endforeach()",
-        'set(FG_ARMV7_NEON -mcpu=generic+v7a+neon+vfp4 CACHE STRING "zig takes no -mfpu")',
     ]
-    path = BUILD / name / "toolchain.cmake"
+    words = f"{target.triple}.{GLIBC} -mcpu={target.cpu} -g0"
+    return write_toolchain(path, "Linux", name, words, lines)
+
+
+def write_toolchain(path: Path, system: str, processor: str, words: str, more: Iterable[str] = ()) -> Path:
+    """Writes a CMake toolchain file for zig; ``words`` are its target's name and options. Returns the path."""
+    lines = [
+        f"set(CMAKE_SYSTEM_NAME {system})",
+        f"set(CMAKE_SYSTEM_PROCESSOR {processor})",
+        f'set(CMAKE_C_COMPILER "{zig()}" cc -target {words})',
+        f'set(CMAKE_ASM_COMPILER "{zig()}")',
+        f'set(CMAKE_ASM_COMPILER_ARG1 "cc -target {words}")',
+        "set(CMAKE_ASM_COMPILER_ID Clang)",
+        f'set(CMAKE_AR "{zig()}")',
+        'set(CMAKE_C_ARCHIVE_CREATE "<CMAKE_AR> ar qcs <TARGET> <OBJECTS>")',
+        'set(CMAKE_C_ARCHIVE_FINISH "")',
+        f'set(FG_ARMV7_NEON {ZIG_NEON} CACHE STRING "zig takes no -mfpu")',
+        *more,
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "\n".join(lines) + "\n"
     if not path.exists() or path.read_text() != text:  # else CMake would configure again

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .networks import EXPECTED, TINY, write_random
-from .tools import ENGINE, FOLDER, TARGETS, build, golden, run
+from .tools import ENGINE, FOLDER, TARGETS, build, compiler, golden, run
 
 CPUS = {
     "aarch64": ["cortex-a53", "cortex-a72", "cortex-a76", "max,sve=off", "max"],
@@ -20,10 +20,11 @@ CASES = [(target, cpu) for target, cpus in CPUS.items() for cpu in cpus]
 ENDS = [("aarch64", "cortex-a53"), ("aarch64", "max"), ("armv7", "cortex-a7")]
 NO_FMA = [("armv7", "cortex-a9")]  # falls back to the twins, which then take long: no more than needed
 RANDOM_NETWORKS = 20
-# Faults put into the engine: target, file, what stands there, what is put there.
+# Faults put into the engine: target, file, what stands there, what is put there, the file to compile again.
+EDGE = ("kernels/neon/lanes.h", "memcpy(x, part, count * ", "memcpy(x, part, (count - 1) * ")
 FAULTS = {
-    "tile edge": ("aarch64", "kernels/neon/depthwise.c", "memcpy(x, part, count * ", "memcpy(x, part, (count - 1) * "),
-    "HWCAP check": ("armv7", "kernels/isa.c", "1ul << 12 | 1ul << 16", "1ul << 12"),
+    "tile edge": ("aarch64", *EDGE, "kernels/neon/depthwise.c"),
+    "HWCAP check": ("armv7", "kernels/isa.c", "1ul << 12 | 1ul << 16", "1ul << 12", "kernels/isa.c"),
 }
 # Instruction sets by the bits of HWCAP that each needs, lowest first; flags as in kernels/isa.h.
 NEEDS = {
@@ -110,16 +111,15 @@ def test_the_host_gives_the_committed_outputs():
 
 
 def with_fault(fault, folder, objects):
-    """A program out of the build's objects and library, one file of the engine replaced by a faulty one."""
-    target, file, right, wrong = FAULTS[fault]
-    compiler = shutil.which(TARGETS[target].compiler) or pytest.skip(f"needs {TARGETS[target].compiler}")
+    """A program out of the build's objects and library, one file of the engine compiled again with a fault in it."""
+    target, file, right, wrong, compiled = FAULTS[fault]
     built = build(target, FG_TESTS="ON", CMAKE_EXE_LINKER_FLAGS="-static")
     shutil.copytree(ENGINE, folder / "engine")
-    source = folder / "engine" / "src" / file
-    assert right in source.read_text()
-    source.write_text(source.read_text().replace(right, wrong))
+    source = folder / "engine" / "src"
+    assert right in (source / file).read_text()
+    (source / file).write_text((source / file).read_text().replace(right, wrong))
     flags = ["-O2", "-std=c11", "-ffp-contract=off", "-static"]
-    run(compiler, *flags, *[next(built.rglob(name)) for name in objects], source,
+    run(*compiler(TARGETS[target]), *flags, *[next(built.rglob(name)) for name in objects], source / compiled,
         next(built.rglob("libframegate.a")), "-lm", "-lpthread", "-o", folder / "program")  # fmt: skip
     return folder / "program"
 

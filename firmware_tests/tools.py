@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cffi_build import cross
+
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = ROOT / "runtime" / "engine"
 HERE = ROOT / "firmware_tests"
@@ -33,26 +35,46 @@ PACKAGES = {
 }
 
 
+BARE_GCC, HARD = "arm-none-eabi-gcc", "-mfloat-abi=hard"
+
+
 @dataclass(frozen=True)
 class Target:
-    """A machine to compile for. ``zig`` is the name of the same one for PyPI's ziglang, the fallback compiler."""
+    """A machine to compile for: with ``compiler`` and its ``flags``, else with PyPI's ziglang and its words for it.
+
+    zig's C library of Linux programs is musl, since it cannot link glibc into static ones.
+    """
 
     processor: str
     compiler: str
-    zig: str = ""
     flags: str = ""
+    zig: str = ""
     system: str = "Linux"
     emulator: str = ""
 
 
 TARGETS = {
     "host": Target(platform.machine(), "cc", system=platform.system()),
-    "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", "aarch64-linux-gnu.2.31", emulator="qemu-aarch64"),
-    "armv7": Target("armv7l", "arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf.2.31", emulator="qemu-arm"),
+    "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", zig="aarch64-linux-musl", emulator="qemu-aarch64"),
+    "armv7": Target(
+        "armv7l", "arm-linux-gnueabihf-gcc", zig="arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16", emulator="qemu-arm"
+    ),
 }
-TARGETS |= {
-    "bare32": Target("cortex", "arm-none-eabi-gcc", system="Generic"),
-    "bare64": Target("aarch64", "aarch64-linux-gnu-gcc", flags="-U__linux__", system="Generic"),
+TARGETS |= {  # without operating system
+    name: Target(processor, gcc, flags, f"{arch}-freestanding-{abi} -mcpu={cpu.replace('-', '_')}", "Generic")
+    for name, (processor, gcc, arch, abi, cpu, flags) in {
+        "m4f": (
+            "cortex",
+            BARE_GCC,
+            "thumb",
+            "eabihf",
+            "cortex-m4",
+            f"-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 {HARD}",
+        ),
+        "m7": ("cortex", BARE_GCC, "thumb", "eabihf", "cortex-m7", f"-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 {HARD}"),
+        "a7": ("cortex", BARE_GCC, "arm", "eabihf", "cortex-a7", f"-mcpu=cortex-a7 -marm -mfpu=neon-vfpv4 {HARD}"),
+        "a53": ("aarch64", "aarch64-linux-gnu-gcc", "aarch64", "none", "cortex-a53", "-U__linux__"),
+    }.items()
 }
 CROSS = ["aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc"]
 COMPILERS = {*CROSS, "arm-none-eabi-gcc"}
@@ -87,16 +109,27 @@ def installed(programs: Iterable[str]) -> None:
         call(*quiet, "update", *options, check=False)
         call(*quiet, "install", "-y", "--no-install-recommends", *options, *packages, check=False)
     if COMPILERS & set(missing(lacking)):
-        call(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "ziglang", check=False)
+        zig = cross.REQUIREMENTS[0]
+        call(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", zig, check=False)
         importlib.invalidate_caches()
     if missing(lacking):
         print(f"missing: {', '.join(missing(lacking))}. Debian: apt install {' '.join(packages)}", flush=True)
 
 
-def compiler(target: Target) -> str:
-    """CMake's CMAKE_C_COMPILER: a program, or a program and its arguments separated by semicolons."""
+def compiler(target: Target) -> list[str]:
+    """The C compiler: a program of this machine's, else zig with its arguments."""
     path = shutil.which(target.compiler)
-    return path or f"{sys.executable};-m;ziglang;cc;-target;{target.zig}"
+    return [path] if path else [str(cross.zig()), "cc", "-target", *target.zig.split()]
+
+
+def toolchain(name: str) -> dict[str, str]:
+    """CMake's definitions that choose the compiler of a target."""
+    target = TARGETS[name]
+    if path := shutil.which(target.compiler):
+        machine = {"CMAKE_SYSTEM_NAME": target.system, "CMAKE_SYSTEM_PROCESSOR": target.processor}
+        return machine | {"CMAKE_C_COMPILER": path, "CMAKE_C_FLAGS": target.flags}
+    path = cross.write_toolchain(FOLDER / f"{name}.cmake", target.system, target.processor, target.zig)
+    return {"CMAKE_TOOLCHAIN_FILE": str(path)}
 
 
 @contextlib.contextmanager
@@ -114,23 +147,16 @@ def build(name: str, folder: str = "", source: Path = HERE, **options: str) -> P
 
     ``options`` become -D definitions.
     """
-    target = TARGETS[name]
     path = FOLDER / (folder or name)
-    definitions = {
-        "CMAKE_SYSTEM_NAME": target.system,
-        "CMAKE_SYSTEM_PROCESSOR": target.processor,
-        "CMAKE_C_COMPILER": compiler(target),
-        "CMAKE_C_FLAGS": target.flags,
-        "FG_WERROR": "ON",
-    } | options
+    definitions = toolchain(name) | {"FG_WERROR": "ON"} | options
     words = ["-S", str(source), "-B", str(path), *(f"-D{key}={value}" for key, value in definitions.items())]
     with locked(path.name):
         stamp = path / "definitions"
         if stamp.exists() and stamp.read_text() != "\n".join(words):
             shutil.rmtree(path)  # CMake does not forget a compiler
-        run("cmake", "-G", "Ninja", *words)
+        run("cmake", "-G", "Ninja", *words, timeout=3600)  # the first time zig compiles its C library
         stamp.write_text("\n".join(words))
-        run("cmake", "--build", path, "-j2")
+        run("cmake", "--build", path, "-j2", timeout=3600)
     return path
 
 

@@ -18,7 +18,7 @@ SLACK = 0.005  # by as much a frame may cost more before the test fails: edits e
 
 def compiled_with(target: str) -> str:
     """The compiler's own words on its version: another one's code is another budget."""
-    return run(*compiler(TARGETS[target]).split(";"), "--version").splitlines()[0]
+    return run(*compiler(TARGETS[target]), "--version").splitlines()[0]
 
 
 def measured() -> dict[str, Any]:

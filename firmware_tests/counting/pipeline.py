@@ -50,7 +50,7 @@ def analyse(source: str) -> list[Loop]:
     path = FOLDER / "loop.s"
     flags = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-S", "-o", "-"]
     includes = [f"-I{ROOT / 'runtime/engine/include'}", f"-I{ROOT / 'runtime/engine/src'}"]
-    assembly = run(*compiler(TARGETS["aarch64"]).split(";"), *flags, *includes, ROOT / "runtime/engine/src" / source)
+    assembly = run(*compiler(TARGETS["aarch64"]), *flags, *includes, ROOT / "runtime/engine/src" / source)
     result = []
     for line, body in loops(assembly):
         fma = sum(bool(FMA.search(each)) for each in body)
