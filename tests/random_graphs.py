@@ -363,6 +363,17 @@ class GraphMaker:
         fill = float(self.rng.integers(-2, 3))
         self.add(g.Gather(*phases, fill), [x.name, *maps], (extents[0], extents[1], extents[2]))
 
+    def step_split(self) -> None:
+        """A range of channels, and often another node's output beside it."""
+        x = self.pick()
+        first = int(self.rng.integers(x.channels))
+        count = int(self.rng.integers(1, x.channels - first + 1))
+        channels = self.constant(np.arange(first, first + count).astype(np.int32))
+        self.add(g.Gather(), [x.name, None, None, channels], (x.rows, x.cols, count))
+        part, other = self.running[-1], self.pick()
+        if self.graph.values[part].extents[:2] == other.extents[:2]:
+            self.add(g.Concat(2), [other.name, part] if self.rng.random() < 0.5 else [part, other.name])
+
     def step_concat(self) -> None:
         x = self.pick()
         axis = int(self.rng.integers(3))

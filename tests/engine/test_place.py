@@ -21,12 +21,13 @@ SKIP = g.SkipGate(g.SkipKind.NORM_INPUT, eps=0.5, scale=0.25, update=g.SkipUpdat
 
 
 class Maker:
-    """Builds a network on one map of ROWS x COLS x CHANNELS; every method returns the name of a new value."""
+    """Builds a network on one map of rows x COLS x CHANNELS; every method returns the name of a new value."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int = ROWS) -> None:
         self.random = np.random.default_rng(3)
+        self.rows = rows
         self.graph = g.Graph(inputs=[g.Input("x", "x", threshold=2.0, grey_level=1.0)])
-        self.value("x", g.ValueKind.INPUT, ROWS, COLS, CHANNELS)
+        self.value("x", g.ValueKind.INPUT, rows, COLS, CHANNELS)
 
     def value(self, name: str, kind: g.ValueKind, rows: int, cols: int, channels: int) -> None:
         shape = (1, channels, rows, cols)
@@ -127,7 +128,7 @@ def only_once(m: Maker) -> tuple[list[str], list[str]]:
     """A value lies in one place only; the second concatenation copies it, as it does a constant and the input."""
     a, b = m.conv("x"), m.conv("x")
     twice = m.node(g.Concat(2), a, a, b)
-    constant = m.constant(np.ones((ROWS, COLS, 3), np.float32))
+    constant = m.constant(np.ones((m.rows, COLS, 3), np.float32))
     other = m.node(g.Concat(2), constant, "x", b)
     return [m.conv(twice), m.conv(other)], [a, b]
 
@@ -137,8 +138,8 @@ def readers_that_want_it_packed(m: Maker) -> tuple[list[str], list[str]]:
     viewed, turned, skipped, output, free = (m.conv("x", 1, 4) for _ in range(5))
     joined = m.node(g.Concat(2), viewed, turned, skipped, output, free)
     outputs = [
-        m.node(g.View(), viewed, extents=(1, ROWS * COLS, 4)),
-        m.node(g.Transpose(3, (ROWS, COLS, 4), (1, 0, 2)), turned, extents=(COLS, ROWS, 4)),
+        m.node(g.View(), viewed, extents=(1, m.rows * COLS, 4)),
+        m.node(g.Transpose(3, (m.rows, COLS, 4), (1, 0, 2)), turned, extents=(COLS, m.rows, 4)),
         m.conv(skipped, 3, gate=SKIP),
         output,
         m.conv(joined),
@@ -150,8 +151,8 @@ def not_a_range(m: Maker) -> tuple[list[str], list[str]]:
     """What a gather puts in another order it computes, though it may do so in place."""
     x = m.conv("x")
     swapped, holes, moved = m.part(x, 1, 0, 2), m.part(x, 4, -1, 5), m.part(x, 3, 4, 5)
-    rows = m.constant(np.arange(ROWS)[::-1].astype(np.int32))
-    flipped = m.node(g.Gather(), x, rows, None, None, extents=(ROWS, COLS, CHANNELS))
+    rows = m.constant(np.arange(m.rows)[::-1].astype(np.int32))
+    flipped = m.node(g.Gather(), x, rows, None, None, extents=(m.rows, COLS, CHANNELS))
     joined = m.node(g.Concat(2), swapped, holes, moved, flipped)
     return [m.conv(joined)], [swapped, holes, moved, flipped]
 
@@ -162,6 +163,17 @@ def joined_along_pixels(m: Maker) -> tuple[list[str], list[str]]:
     return [m.conv(m.node(g.Concat(0), a, b)), m.conv(m.node(g.Concat(1), b, a))], [a, b]
 
 
+def across_a_break(m: Maker) -> tuple[list[str], list[str]]:
+    """Strips end before a reduction: what lies in both sequences of nodes must be kept whole."""
+    a = m.conv("x", 3)
+    b = m.conv(a, 3)
+    mean = m.node(g.ReducePixels(g.Reduce.MAX, 1, 1), b)
+    c = m.conv(m.conv(a, 3), 3)
+    joined = m.node(g.Concat(2), b, c, a)
+    half = m.halves(joined)[1]
+    return [mean, m.conv(m.conv(half, 3), 3)], [a, b, c, half, "gather6"]
+
+
 NETWORKS = [
     split_and_join,
     pyramid,
@@ -170,6 +182,7 @@ NETWORKS = [
     readers_that_want_it_packed,
     not_a_range,
     joined_along_pixels,
+    across_a_break,
 ]
 
 
@@ -203,6 +216,24 @@ def test_where_values_lie_changes_no_number(network: Callable[[Maker], tuple[lis
                     assert stream.stats(node.name) == oracle.stats(node.name)
         where = rng.random((ROWS, COLS)) < 0.04
         frame = np.where(where[..., None], frame + rng.integers(-3, 4, frame.shape), frame).astype(np.float32)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_strips_of_values_inside_others(network: Callable[[Maker], tuple[list[str], list[str]]]) -> None:
+    """A dense stream computes maps this large some rows at a time, a gated stream's first push does not."""
+    maker = Maker(rows=250)
+    graph = maker.finish(*network(maker)[0])
+    model = runtime.Model.from_bytes(to_bytes(graph))
+    dense = [runtime.Stream(model, gating=False, threads=threads) for threads in (1, 3)]
+    rng = np.random.default_rng(8)
+    for _ in range(2):
+        frame = rng.normal(size=(maker.rows, COLS, CHANNELS)).astype(np.float32)
+        want = runtime.Stream(model).push(frame)
+        for stream in dense:
+            got = stream.push(frame)
+            assert all(got[name].tobytes() == want[name].tobytes() for name in want)
+    if network in (split_and_join, pyramid, across_a_break):
+        assert dense[0].state_bytes < runtime.Stream(model).state_bytes - 4 * maker.rows * COLS * CHANNELS
 
 
 def test_huge_networks_are_left_as_they_are() -> None:

@@ -93,4 +93,5 @@ def test_outputs_are_close_to_the_numpy_backend(seed: int) -> None:
     for frame in random_clip(graph, seed, 2):
         ours, theirs = engine.push(frame), oracle.push(frame)
         for name in ours:
-            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-4)
+            spread = 1e-4 + 1e-6 * np.abs(theirs[name]).max()  # large numbers may cancel
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=spread)

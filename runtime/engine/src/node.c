@@ -11,7 +11,6 @@ typedef struct node_work {
     const fg_op_entry *op;
     fg_op_context context;
     uint32_t all_change; /* every listed pixel does: nothing to compare */
-    uint32_t direct;     /* results may be written straight to where they are held */
     uint32_t gated;      /* compare by distance; otherwise by bits */
     uint32_t norm, block;
     uint32_t side; /* of the squares that candidates are listed in: the gate's block, or what the operator computes */
@@ -135,27 +134,43 @@ static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_
     }
 }
 
+void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
+                         float *tile, void *scratch)
+{
+    const fg_value_state *out = context->output;
+    float *to = fg_value_pixel(out, pixels[0]);
+    fg_permute_f32_args args = {.x = tile, .x_step = (ptrdiff_t)out->channels, .channels = out->channels};
+    if (fg_value_is_packed(out) || (op->apart & FG_APART_OUTPUT)) {
+        op->compute(context, pixels, count, to, out->stride, scratch);
+        return;
+    }
+    uint32_t most = fg_chunk_pixels(op, out->channels, 1);
+    for (uint32_t i = 0; i < count; i += most) { /* side by side, and then apart */
+        args.pixels = count - i < most ? count - i : most;
+        args.out = to + i * out->stride;
+        args.out_step = out->stride;
+        op->compute(context, pixels + i, (uint32_t)args.pixels, tile, out->channels, scratch);
+        context->kernels->permute_f32(&args);
+    }
+}
+
 static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 {
     const node_work *work = shared;
     const fg_stream *stream = work->stream;
-    const fg_value_state *out = work->context.output;
     uint32_t start = stream->chunks[item], count = stream->chunks[item + 1] - start;
     const uint32_t *pixels = stream->pixels + start;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes, *scratch = memory + stream->tile_bytes;
     float *tile = (float *)(void *)memory;
-    if (work->all_change && work->direct) {
-        for (uint32_t i = 0, n; i < count; i += n) {
-            n = fg_op_run_length(pixels, i, count);
-            work->op->compute(&work->context, pixels + i, n, fg_value_pixel(out, pixels[i]), out->stride, scratch);
-        }
+    if (!work->all_change) {
+        prefetch_held(work, pixels, count);
+        work->op->compute(&work->context, pixels, count, tile, work->context.output->channels, scratch);
+        judge(work, pixels, count, tile, stream->flags + start);
         return;
     }
-    if (!work->all_change) prefetch_held(work, pixels, count);
-    work->op->compute(&work->context, pixels, count, tile, out->channels, scratch);
-    if (!work->all_change) judge(work, pixels, count, tile, stream->flags + start);
-    for (uint32_t i = 0; work->all_change && i < count; i++) {
-        memcpy(fg_value_pixel(out, pixels[i]), tile + i * (size_t)out->channels, out->channels * sizeof *tile);
+    for (uint32_t i = 0, n; i < count; i += n) {
+        n = fg_op_run_length(pixels, i, count);
+        fg_compute_in_place(work->op, &work->context, pixels + i, n, tile, scratch);
     }
 }
 
@@ -323,8 +338,7 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
     fg_stream *stream = work->stream;
     const fg_value_state *out = work->context.output;
     uint32_t chunks = 0, count, chunk = fg_chunk_pixels(work->op, out->channels, work->block);
-    work->direct = work->all_change && (fg_value_is_packed(out) || (work->op->apart & FG_APART_OUTPUT));
-    if (full && work->direct) chunk = direct_pixels(work);
+    if (full) chunk = direct_pixels(work);
     if (work->side > 1 && !full) {
         if (work->op->square) {
             uint64_t candidates = fg_mask_count(stream->candidates, (size_t)out->rows * out->words);

@@ -51,38 +51,32 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 static uint64_t mask_words(const fg_value_record *value) { return (uint64_t)value->rows * fg_mask_words(value->cols); }
 
-/* Streams without gating copy: their rows move about in memory. */
-static fg_place place_of(const fg_graph *graph, uint32_t gating, uint32_t value)
-{
-    fg_place place = fg_place_of(graph, value);
-    if (!gating && place.apart) place.home = FG_NONE;
-    return place;
-}
-
-/* A node's output inside its home, once that has its address. */
-static void settle(const fg_graph *graph, uint32_t gating, uint32_t node, fg_value_state *values)
+/* A node's output inside its home, once that is known to lie where it does. */
+static void settle(const fg_graph *graph, uint32_t node, fg_value_state *values)
 {
     uint32_t output = graph->nodes[node].output;
     fg_value_state *value = &values[output];
-    if (value->data || value->kept) return;
-    fg_place place = place_of(graph, gating, output);
-    if (place.home == FG_NONE || !values[place.home].data) return;
+    if (value->stride) return;
+    fg_place place = fg_place_of(graph, output);
+    const fg_value_state *home = &values[place.home];
+    if (!home->stride) return;
     value->home = place.home;
-    value->data = values[place.home].data + place.offset;
-    if (place.apart) value->stride = values[place.home].stride;
+    value->offset = home->offset + (size_t)place.offset;
+    value->stride = place.apart ? home->stride : value->channels;
+    if (home->data) value->data = home->data + place.offset;
 }
 
 /* kept: rows in memory at once; 0: all of them, where they stay from push to push. */
-static void lay_out_value(arena *a, const fg_graph *graph, uint32_t gating, uint32_t i, uint32_t kept,
-                          fg_value_state *values)
+static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t kept, fg_value_state *values)
 {
     const fg_value_record *record = &graph->values[i];
+    int inside = fg_place_of(graph, i).home != FG_NONE, constant = record->kind == FG_VALUE_CONSTANT;
     fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels, .kept = kept};
-    value.stride = record->channels;
+    value.stride = inside ? 0 : record->channels;
     value.home = FG_NONE;
     value.words = fg_mask_words(record->cols);
-    if (record->kind != FG_VALUE_CONSTANT) value.mask = take(a, mask_words(record), sizeof *value.mask);
-    if (record->kind != FG_VALUE_CONSTANT && !kept && place_of(graph, gating, i).home == FG_NONE) {
+    if (!constant) value.mask = take(a, mask_words(record), sizeof *value.mask);
+    if (!constant && !inside && !kept) {
         value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
     }
     if (values) values[i] = value;
@@ -91,12 +85,12 @@ static void lay_out_value(arena *a, const fg_graph *graph, uint32_t gating, uint
 static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_value_state *values)
 {
     for (uint32_t i = 0; i < graph->value_count; i++) {
-        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, gating, i, 0, values);
+        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
     }
     fg_sequence sequence = {.end = 0};
     for (uint32_t i = 0; i < graph->node_count; i++) {
         if (!gating && i == sequence.end) fg_sequence_at(graph, i, &sequence);
-        lay_out_value(a, graph, gating, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
+        lay_out_value(a, graph, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
     }
     for (uint32_t i = 0; values && i < graph->value_count; i++) {
         /* Constants are only read; the state has one pointer type for both. */
@@ -105,8 +99,8 @@ static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_
         }
     }
     /* Homes of later nodes from the last one on, then those of earlier ones. */
-    for (uint32_t i = values ? graph->node_count : 0; i-- > 0;) settle(graph, gating, i, values);
-    for (uint32_t i = 0; values && i < graph->node_count; i++) settle(graph, gating, i, values);
+    for (uint32_t i = values ? graph->node_count : 0; i-- > 0;) settle(graph, i, values);
+    for (uint32_t i = 0; values && i < graph->node_count; i++) settle(graph, i, values);
 }
 
 /* One node's skip gate; total: the largest of what the stream's nodes share. */
@@ -142,12 +136,16 @@ static uint64_t lay_out_rows(const fg_graph *graph, fg_stream *layout)
         for (uint32_t i = sequence.begin; i < sequence.end; i++) {
             const fg_value_record *record = &graph->values[graph->nodes[i].output];
             uint64_t numbers = (uint64_t)sequence.kept[i - sequence.begin] * record->cols * record->channels;
-            if (layout->rows_kept && numbers) {
-                fg_value_state *value = &layout->values[graph->nodes[i].output];
-                value->rows_kept = layout->rows_kept + used;
-                fg_value_place(value, 0);
-            }
+            if (sequence.root[i - sequence.begin] != i) continue;
+            if (layout->rows_kept) layout->values[graph->nodes[i].output].rows_kept = layout->rows_kept + used;
             used += fg_round_up(numbers, FG_MEMORY_ALIGN / sizeof(float));
+        }
+        for (uint32_t i = sequence.begin; layout->rows_kept && i < sequence.end; i++) {
+            fg_value_state *value = &layout->values[graph->nodes[i].output];
+            if (!value->kept) continue;
+            const fg_value_state *root = &layout->values[graph->nodes[sequence.root[i - sequence.begin]].output];
+            value->rows_kept = root->rows_kept + value->offset;
+            fg_value_place(value, 0);
         }
         most = larger(most, used);
     }
@@ -198,7 +196,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
 static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, const fg_config *config)
 {
     uint64_t words = 1, pixels = 1, footprint = 1, thread = 1, skip_words = 0;
-    uint64_t tile = 1; /* or the list of a strip's pixels */
+    uint64_t tile = 1; /* behind the list of a strip's pixels */
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         const fg_value_record *out = &graph->values[node->output];
@@ -210,7 +208,7 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
         pixels = larger(pixels, (uint64_t)out->rows * out->cols);
         footprint = larger(footprint, sizes.footprint);
         if (node->gate == FG_GATE_HOLD) numbers = larger(numbers, (uint64_t)out->cols * out->channels); /* to measure */
-        tile = larger(tile, larger(numbers * sizeof(float), fg_strip_pixels(op, out->cols) * sizeof(uint32_t)));
+        tile = larger(tile, fg_strip_list_bytes(op, out->cols) + numbers * sizeof(float));
         thread = larger(thread, sizes.thread);
         if (!fg_gate_skips(node->gate)) continue;
         fg_skip_sizes skip = fg_skip_measure(graph, node);

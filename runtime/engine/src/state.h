@@ -49,7 +49,7 @@ struct fg_stream {
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };
 
-/* Row first is the first one in a value's memory. */
+/* Row first is the first one in the memory a value lies in. */
 static inline void fg_value_place(fg_value_state *value, uint32_t first)
 {
     size_t row = (size_t)value->cols * value->stride * sizeof(float);
@@ -81,6 +81,12 @@ static inline uint32_t fg_strip_pixels(const fg_op_entry *op, uint32_t cols)
     return row > FG_SQUARES_PIXELS ? row : FG_SQUARES_PIXELS;
 }
 
+/* Bytes of a list of so many. */
+static inline uint64_t fg_strip_list_bytes(const fg_op_entry *op, uint32_t cols)
+{
+    return fg_round_up(fg_strip_pixels(op, cols) * sizeof(uint32_t), FG_CACHE_LINE);
+}
+
 /* The operator's memory for one node. */
 fg_op_sizes fg_node_sizes(const fg_graph *graph, const fg_node_record *node);
 fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
@@ -90,6 +96,9 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
                         uint32_t *chunk_count);
 /* Runs the task on every chunk, by the stream's threads. */
 void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks);
+/* node.c: computes a run of pixels to where they are held; tile: room for fg_chunk_pixels of them. */
+void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
+                         float *tile, void *scratch);
 /* node.c: what is left of a push after every pixel of a node was computed in place. */
 void fg_node_all_changed(fg_stream *stream, uint32_t node);
 /* node.c: one node of a push; full: every pixel, without comparing with what is held. */

@@ -55,7 +55,7 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     for (uint32_t i = 0; i < graph->node_count;) {
         const fg_node_state *state = &stream->nodes[i];
         if (state->sweeps > 1) {
-            fg_sequence_run(stream, &(fg_sequence){.begin = i, .end = state->end, .sweeps = state->sweeps});
+            fg_sequence_run(stream, i);
             i = state->end;
             before = now(stream);
             continue;

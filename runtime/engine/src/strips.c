@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "place.h"
+
 /* Of each node of a sequence: rows computed, and the first of them that a later row of the sequence reads. */
 typedef struct progress {
     uint32_t done[FG_SEQUENCE_NODES], low[FG_SEQUENCE_NODES];
@@ -117,23 +119,67 @@ static void find_low(const fg_graph *graph, const fg_sequence *sequence, progres
     }
 }
 
+/* The rows that a root's memory holds: of all outputs in it, those that are still read. */
+static fg_rows rows_held(const fg_sequence *sequence, const progress *p, uint32_t root)
+{
+    fg_rows held = {UINT32_MAX, 0};
+    for (uint32_t i = 0; i < sequence->end - sequence->begin; i++) {
+        if (sequence->root[i] != root) continue;
+        if (p->low[i] < held.first) held.first = p->low[i];
+        if (p->done[i] > held.end) held.end = p->done[i];
+    }
+    return held;
+}
+
+static uint32_t root_of(const fg_graph *graph, const fg_sequence *sequence, uint32_t node)
+{
+    for (;;) {
+        uint32_t home = fg_place_of(graph, graph->nodes[node].output).home;
+        if (home == FG_NONE) return node;
+        if (graph->values[home].kind != FG_VALUE_NODE) return FG_NONE;
+        node = graph->values[home].producer;
+        if (node < sequence->begin || node >= sequence->end) return FG_NONE;
+    }
+}
+
+/* Whether anything outside the sequence lies in a node's output, or reads it. */
+static int used_outside(const fg_graph *graph, const fg_sequence *sequence, uint32_t node)
+{
+    const fg_node_record *record = &graph->nodes[node];
+    for (uint32_t k = 0; record->op == FG_OP_CONCAT && k < record->input_count; k++) {
+        uint32_t value = running_input(graph, record, k);
+        if (value == FG_NONE || source(graph, sequence, node, k) != FG_NONE) continue;
+        if (fg_place_of(graph, value).home == record->output) return 1;
+    }
+    return read_later(graph, sequence, node);
+}
+
 /* Plays the sweeps through to see how many rows must be kept. A strip's rows more, and rows that stay need not be moved
  * for every strip. */
 static void find_kept(const fg_graph *graph, fg_sequence *sequence)
 {
     progress p = {.done = {0}};
+    uint32_t most[FG_SEQUENCE_NODES] = {0}; /* by root */
     for (uint32_t sweep = 1; sweep <= sequence->sweeps; sweep++) {
         find_low(graph, sequence, &p);
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
-            uint32_t i = node - sequence->begin, rows = rows_after(graph, sequence, &p, node, sweep);
-            if (rows - p.low[i] > sequence->kept[i]) sequence->kept[i] = rows - p.low[i];
-            p.done[i] = rows;
+            p.done[node - sequence->begin] = rows_after(graph, sequence, &p, node, sweep);
+        }
+        for (uint32_t node = sequence->begin; node < sequence->end; node++) {
+            fg_rows held = rows_held(sequence, &p, node);
+            uint32_t *rows = &most[node - sequence->begin];
+            if (held.end > held.first && held.end - held.first > *rows) *rows = held.end - held.first;
         }
     }
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
-        uint32_t *kept = &sequence->kept[node - sequence->begin], rows = rows_of(graph, node);
-        *kept += (rows + sequence->sweeps - 1) / sequence->sweeps;
-        if (*kept >= rows || read_later(graph, sequence, node)) *kept = 0;
+        uint32_t i = node - sequence->begin, root = sequence->root[i];
+        if (root != FG_NONE && used_outside(graph, sequence, node)) most[root - sequence->begin] = UINT32_MAX;
+    }
+    for (uint32_t node = sequence->begin; node < sequence->end; node++) {
+        uint32_t i = node - sequence->begin, root = sequence->root[i], rows = rows_of(graph, node);
+        uint64_t kept = root == FG_NONE ? UINT32_MAX : most[root - sequence->begin];
+        kept += (rows + sequence->sweeps - 1) / sequence->sweeps;
+        sequence->kept[i] = kept < rows ? (uint32_t)kept : 0;
     }
 }
 
@@ -144,9 +190,13 @@ void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence
     for (; end < graph->node_count && end - begin < FG_SEQUENCE_NODES && runs_in_strips(graph, end); end++) {
         weights += constant_bytes(graph, &graph->nodes[end]);
         if (weights > FG_SEQUENCE_WEIGHTS) break;
+        if (fg_place_of(graph, graph->nodes[end].output).home != FG_NONE) continue;
         bytes += value_bytes(&graph->values[graph->nodes[end].output]);
     }
     *sequence = (fg_sequence){.begin = begin, .end = end > begin ? end : begin + 1, .sweeps = 1};
+    for (uint32_t node = begin; node < sequence->end; node++) {
+        sequence->root[node - begin] = root_of(graph, sequence, node);
+    }
     if (end < begin + 2 || bytes <= FG_SEQUENCE_BYTES) return;
     uint64_t sweeps = (bytes + FG_SEQUENCE_BYTES - 1) / FG_SEQUENCE_BYTES;
     sequence->sweeps = sweeps < UINT32_MAX ? (uint32_t)sweeps : UINT32_MAX;
@@ -169,24 +219,31 @@ static void run_item(void *shared, uint32_t item, uint32_t thread)
     const strip_work *work = shared;
     const fg_stream *stream = work->stream;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
-    uint32_t *pixels = (uint32_t *)(void *)memory; /* results go in place: the tile is free */
+    uint32_t *pixels = (uint32_t *)(void *)memory;
     uint32_t units = (work->count + work->unit - 1) / work->unit;
     uint32_t begin = (uint32_t)((uint64_t)units * item / work->items) * work->unit;
     uint32_t end = (uint32_t)((uint64_t)units * (item + 1) / work->items) * work->unit;
     uint32_t count = (end < work->count ? end : work->count) - begin;
-    const fg_value_state *out = work->context.output;
     for (uint32_t i = 0; i < count; i++) pixels[i] = work->first + begin + i;
-    work->op->compute(&work->context, pixels, count, out->data + (size_t)pixels[0] * out->stride, out->stride,
-                      memory + stream->tile_bytes);
+    float *tile = (float *)(void *)(memory + fg_strip_list_bytes(work->op, work->context.output->cols));
+    fg_compute_in_place(work->op, &work->context, pixels, count, tile, memory + stream->tile_bytes);
 }
 
-/* Rows begin .. end - 1 of a value have a place in memory; rows below low are not needed any more. */
-static void make_room(fg_value_state *value, uint32_t low, uint32_t begin, uint32_t end)
+/* Rows up to end of a node's output have a place in memory. */
+static void make_room(fg_stream *stream, const fg_sequence *sequence, const progress *p, uint32_t node, uint32_t end)
 {
+    const fg_node_record *nodes = stream->graph.nodes;
+    const fg_value_state *value = &stream->values[nodes[node].output];
     if (!value->kept || end - value->first <= value->kept) return;
+    uint32_t root = sequence->root[node - sequence->begin];
+    fg_rows held = rows_held(sequence, p, root);
+    value = &stream->values[nodes[root].output];
     size_t row = (size_t)value->cols * value->stride;
-    memmove(value->rows_kept, value->rows_kept + (low - value->first) * row, (begin - low) * row * sizeof(float));
-    fg_value_place(value, low);
+    memmove(value->rows_kept, value->rows_kept + (held.first - value->first) * row,
+            (held.end - held.first) * row * sizeof(float));
+    for (uint32_t i = sequence->begin; i < sequence->end; i++) {
+        if (sequence->root[i - sequence->begin] == root) fg_value_place(&stream->values[nodes[i].output], held.first);
+    }
 }
 
 static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t end)
@@ -194,6 +251,7 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     strip_work work = {.stream = stream, .op = fg_op_entry_of(&stream->graph.nodes[node])};
     uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
     work.context = fg_node_context(stream, node, 1);
+    if (work.op->copies && work.op->copies(&work.context) == FG_COPIES_NOTHING) return;
     work.first = begin * work.context.output->cols;
     work.count = (end - begin) * work.context.output->cols;
     work.unit = work.op->square ? work.op->square * work.context.output->cols : 1;
@@ -205,25 +263,37 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     fg_run_chunks(stream, run_item, &work, work.items);
 }
 
-void fg_sequence_run(fg_stream *stream, const fg_sequence *sequence)
+/* All rows' places as they are before the first one is computed. */
+static void start(fg_stream *stream, fg_sequence *sequence)
 {
     const fg_graph *graph = &stream->graph;
-    progress p = {.done = {0}};
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
         fg_value_state *value = &stream->values[graph->nodes[node].output];
+        uint32_t root = graph->nodes[node].output;
+        while (value->kept && stream->values[root].home != FG_NONE) root = stream->values[root].home;
+        sequence->root[node - sequence->begin] = graph->values[root].producer;
         if (value->kept) fg_value_place(value, 0);
         stream->nodes[node].nanoseconds = 0;
     }
+}
+
+void fg_sequence_run(fg_stream *stream, uint32_t begin)
+{
+    const fg_graph *graph = &stream->graph;
+    fg_sequence made = {.begin = begin, .end = stream->nodes[begin].end, .sweeps = stream->nodes[begin].sweeps};
+    fg_sequence *sequence = &made;
+    progress p = {.done = {0}};
+    start(stream, sequence);
     for (uint32_t sweep = 1; sweep <= sequence->sweeps; sweep++) {
         find_low(graph, sequence, &p);
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
             uint32_t i = node - sequence->begin, rows = rows_after(graph, sequence, &p, node, sweep);
             if (rows == p.done[i]) continue;
-            uint64_t start = stream->config.clock ? stream->config.clock() : 0;
-            make_room(&stream->values[graph->nodes[node].output], p.low[i], p.done[i], rows);
+            uint64_t before = stream->config.clock ? stream->config.clock() : 0;
+            make_room(stream, sequence, &p, node, rows);
             run_rows(stream, node, p.done[i], rows);
             p.done[i] = rows;
-            if (stream->config.clock) stream->nodes[node].nanoseconds += stream->config.clock() - start;
+            if (stream->config.clock) stream->nodes[node].nanoseconds += stream->config.clock() - before;
         }
     }
     for (uint32_t node = sequence->begin; node < sequence->end; node++) fg_node_all_changed(stream, node);

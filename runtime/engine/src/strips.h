@@ -15,11 +15,13 @@ enum {
 typedef struct fg_sequence {
     uint32_t begin, end, sweeps;
     uint32_t kept[FG_SEQUENCE_NODES]; /* rows of a node's output in memory at once; 0: all */
+    uint32_t
+        root[FG_SEQUENCE_NODES]; /* the node in whose output a node's output lies; itself; FG_NONE: none of these */
 } fg_sequence;
 
 /* The sequence that starts with node begin: from the graph alone, so that memory and pushes agree. */
 void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence);
-/* A push's work on a sequence: every pixel of every node. */
-void fg_sequence_run(fg_stream *stream, const fg_sequence *sequence);
+/* A push's work on the sequence that starts with node begin: every pixel of every node. */
+void fg_sequence_run(fg_stream *stream, uint32_t begin);
 
 #endif
