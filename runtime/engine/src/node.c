@@ -39,7 +39,7 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
     return n;
 }
 
-/* The candidates in rows first .. end - 1 and columns left .. right - 1, in squares of a side one after another. */
+/* The candidates from row[0] and col[0] up to row[1] and col[1], in squares of a side one after another. */
 static uint32_t list_square(const fg_stream *stream, const fg_value_state *out, const uint32_t row[2],
                             const uint32_t col[2], uint32_t side, uint32_t *pixels)
 {

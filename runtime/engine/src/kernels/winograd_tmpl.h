@@ -2,18 +2,28 @@
  *     vec, VECTOR (its floats), vec_load(p), vec_store(p, v), vec_load_part(p, n), vec_store_part(p, v, n): the first n
  *     lanes, the others neither read nor written, vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), vec_sub(a, b),
  *     vec_zero(),
- * and what finish_tmpl.h asks for. */
+ * and what finish_tmpl.h asks for. With WINOGRAD_MASKED all vectors are loaded and stored as parts, where that costs
+ * nothing. */
 #include "finish_tmpl.h"
 #include "winograd.h"
 
 #define WINOGRAD_UNROLL _Pragma("GCC unroll 6")
 
+#ifdef WINOGRAD_MASKED
+enum { ONLY_PARTS = 1 };
+#else
+enum { ONLY_PARTS = 0 };
+#endif
+
 /* Whole vectors, or the first part lanes where part is not 0. */
-FG_INLINE vec winograd_load(const float *p, size_t part) { return part ? vec_load_part(p, part) : vec_load(p); }
+FG_INLINE vec winograd_load(const float *p, size_t part)
+{
+    return ONLY_PARTS || part ? vec_load_part(p, part) : vec_load(p);
+}
 
 FG_INLINE void winograd_store(float *p, vec v, size_t part)
 {
-    if (part) {
+    if (ONLY_PARTS || part) {
         vec_store_part(p, v, part);
     } else {
         vec_store(p, v);
@@ -104,14 +114,24 @@ FG_INLINE void output_channels(const fg_winograd_output_f32_args *args, size_t c
 
 FG_INLINE void winograd_input(const fg_winograd_input_f32_args *args)
 {
-    size_t c = 0;
-    for (; c + VECTOR <= args->channels; c += VECTOR) input_channels(args, c, 0);
-    if (c < args->channels) input_channels(args, c, args->channels - c);
+    for (size_t c = 0; c < args->channels; c += VECTOR) {
+        const size_t left = args->channels - c;
+        if (!ONLY_PARTS && left >= VECTOR) {
+            input_channels(args, c, 0);
+        } else {
+            input_channels(args, c, fg_at_most(left, VECTOR));
+        }
+    }
 }
 
 FG_INLINE void winograd_output(const fg_winograd_output_f32_args *args)
 {
-    size_t c = 0;
-    for (; c + VECTOR <= args->channels; c += VECTOR) output_channels(args, c, 0);
-    if (c < args->channels) output_channels(args, c, args->channels - c);
+    for (size_t c = 0; c < args->channels; c += VECTOR) {
+        const size_t left = args->channels - c;
+        if (!ONLY_PARTS && left >= VECTOR) {
+            output_channels(args, c, 0);
+        } else {
+            output_channels(args, c, fg_at_most(left, VECTOR));
+        }
+    }
 }

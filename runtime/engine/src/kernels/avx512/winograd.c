@@ -19,6 +19,8 @@
 #define vec_load_part(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1u), p)
 #define vec_store_part(p, v, n) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1u), v)
 
+#define WINOGRAD_MASKED
+
 enum { VECTOR = 16 };
 
 #include "../winograd_tmpl.h"
