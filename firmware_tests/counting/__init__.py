@@ -6,5 +6,6 @@ instruction shows. ``pipeline`` looks at what a core could make of the hot loops
     python -m firmware_tests.counting frames NET.fgm --picture PICTURE.npy     where a frame's instructions go
     python -m firmware_tests.counting budgets [--update]                       the networks with frozen budgets
     python -m firmware_tests.counting rivals NET.fgm SOURCE --engine ncnn       other engines on the same frame
+    FRAMEGATE_ASSETS=DIR python -m firmware_tests.counting table               the table in docs/arm.md
     python -m firmware_tests.counting pipeline                                 llvm-mca on the hot loops
 """

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from . import __doc__ as about
-from . import budgets, frames, pipeline, rivals
+from . import budgets, frames, pipeline, rivals, table
 from .counter import CLASSES
 
 
-def table(rows: dict[str, Counter[str]], top: int) -> None:
+def print_rows(rows: dict[str, Counter[str]], top: int) -> None:
     """Prints instructions in millions, by class, the largest rows first."""
     total = sum(each.total() for each in rows.values())
     for name, counts in sorted(rows.items(), key=lambda row: -row[1].total())[:top]:
@@ -31,8 +31,14 @@ def count_frames(options: argparse.Namespace) -> None:
         share, fma = frame.macs / frame.dense_macs, total["fma"] / max(total.total(), 1)
         print(f"{options.net.stem} {kind}: {total.total() / 1e6:.3f} million instructions, {fma:.3f} of them fma; "
               f"{share:.4f} of the work")  # fmt: skip
-        table(frame.stretch.by_function(program, options.target), options.top)
+        print_rows(frame.stretch.by_function(program, options.target), options.top)
     print(" " * 58 + "".join(f"{c:>9}" for c in CLASSES))
+
+
+def count_rival(options: argparse.Namespace) -> None:
+    """Prints another engine's frame by library."""
+    picture = np.load(options.picture) if options.picture else None
+    print_rows(rivals.measure(options.net, options.source, options.engine, options.cpu, picture), 12)
 
 
 def main() -> None:
@@ -52,7 +58,10 @@ def main() -> None:
     verb.set_defaults(run=check_budgets)
     verb = verbs.add_parser("rivals", help="other engines on the same frame")
     rivals.add_arguments(verb)
-    verb.set_defaults(run=lambda options: table(rivals.measure(options), 12))
+    verb.set_defaults(run=count_rival)
+    verb = verbs.add_parser("table", help="real networks beside all other engines, as in docs/arm.md")
+    table.add_arguments(verb)
+    verb.set_defaults(run=table.run)
     verb = verbs.add_parser("pipeline", help="llvm-mca on the hot loops")
     verb.set_defaults(run=lambda _: print(*pipeline.report(), sep="\n"))
     options = parser.parse_args()

@@ -43,8 +43,10 @@ def smooth(height: int, width: int, channels: int) -> np.ndarray:
     return (((rows * 3 + parts * 50) ^ (cols * 5)) % 256).astype(np.uint8)
 
 
-def measure(net: Path, target: str, cpu: str = "", picture: np.ndarray | None = None) -> dict[str, Frame]:
-    """A frame of each of ``KINDS``: gating off; a compact tenth of the picture repainted; nothing changed.
+def measure(
+    net: Path, target: str, cpu: str = "", picture: np.ndarray | None = None, kinds: tuple[str, ...] = KINDS
+) -> dict[str, Frame]:
+    """A frame of each of ``kinds``: gating off; a compact tenth of the picture repainted; nothing changed.
 
     ``picture`` is (H, W, C) uint8 and resized to the network's own size, so that no frame is resized while counting.
     """
@@ -53,12 +55,16 @@ def measure(net: Path, target: str, cpu: str = "", picture: np.ndarray | None = 
     scene = smooth(*size) if picture is None else resize_linear(picture, info.height, info.width)
     first, second = controlled.frames("square 10 %", scene, 2)
     path = FOLDER / f"{net.stem}.frames"
-    np.stack([first, second, second]).astype(np.uint8 if info.prepared else np.float32).tofile(path)
     shape = ["u8" if info.prepared else "f32", *map(str, size)]
     on = emulator(target, cpu or CPUS[target])
     frames = {}
-    for gating, kinds in ((0, {"dense": 0}), (1, {"square": 1, "still": 2})):
+    for gating, made in ((0, {"dense": 0}), (1, {"square": 1, "still": 2})):
+        wanted = {kind: index for kind, index in made.items() if kind in kinds}
+        if not wanted:
+            continue
+        pushed = [first, second, second][: 1 + max(wanted.values())]
+        np.stack(pushed).astype(np.uint8 if info.prepared else np.float32).tofile(path)
         marks, _, said = count(on, program(target), net, path, *shape, str(gating))
         macs = [(int(a), int(b)) for a, b in re.findall(r"macs (\d+) of (\d+)", said)]
-        frames |= {kind: Frame(marks[index], *macs[index]) for kind, index in kinds.items()}
+        frames |= {kind: Frame(marks[index], *macs[index]) for kind, index in wanted.items()}
     return frames

@@ -8,7 +8,6 @@ choose kernels by what /proc/cpuinfo says, so the emulated root gets one that fi
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from runtime import Model
 from runtime.bench import source_input
 
-from ..tools import FOLDER
+from ..arm_python import VERSION, ArmPython
+from ..tools import FOLDER, run
 from .counter import count
 from .frames import smooth
 
@@ -43,18 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def root() -> Path:
-    """A Debian root with Python for AArch64, and the wheels; nothing in it is configured or started."""
-    debian, wheels = ROOT / "debian", ROOT / "wheels"
+    """The emulated Python's file system; the engines' wheels lie beside it, in ROOT / "wheels"."""
     ROOT.mkdir(parents=True, exist_ok=True)
-    if not debian.exists():
-        packages = "python3-minimal,libpython3-stdlib,libstdc++6,libgomp1"
-        subprocess.run(["mmdebstrap", "--mode=root", "--variant=extract", "--architectures=arm64",
-                        f"--include={packages}", "bookworm", debian], check=True)  # fmt: skip
-    if not wheels.exists():
-        words = [sys.executable, "-m", "pip", "-q", "install", "--only-binary=:all:", "--no-deps", "--python-version",
-                 "3.11", *(f"--platform={name}" for name in PLATFORMS), "--target", wheels]  # fmt: skip
-        subprocess.run([*words, "numpy", *WHEELS.values()], check=True)
-    return debian
+    if not (ROOT / "wheels").exists():
+        words = ["--only-binary=:all:", "--no-deps", "--python-version", VERSION, "--target", ROOT / "wheels"]
+        platforms = [f"--platform={name}" for name in PLATFORMS]
+        run(sys.executable, "-m", "pip", "-q", "install", *words, *platforms, "numpy", *WHEELS.values())
+    return ArmPython("aarch64").root
 
 
 def pretend(debian: Path, cpu: str) -> None:
@@ -66,19 +61,26 @@ def pretend(debian: Path, cpu: str) -> None:
     (debian / "proc/cpuinfo").write_text("".join(core.format(index) for index in range(4)))
 
 
-def measure(options: argparse.Namespace) -> dict[str, Counter[str]]:
-    """Instructions of the second frame, by library and class."""
+def measure(
+    net: Path, source: Path, engine: str, cpu: str, picture: np.ndarray | None = None
+) -> dict[str, Counter[str]]:
+    """Instructions of the second frame, by library and class; the arguments are those of the verb.
+
+    Raises:
+        AssertionError: the engine cannot run the network; with what it said.
+    """
     debian = root()
-    pretend(debian, options.cpu)
-    model = Model.load(options.net)
+    pretend(debian, cpu)
+    model = Model.load(net)
     info = model.inputs[0]
-    picture = np.load(options.picture) if options.picture else smooth(info.height, info.width, info.channels)
+    if picture is None:
+        picture = smooth(info.height, info.width, info.channels)
     frame = ROOT / "frame.npy"
     np.save(frame, source_input(picture, model))
-    emulator = ["qemu-aarch64", "-seed", "1", "-cpu", options.cpu, "-L", str(debian), "-E", "PYTHONHASHSEED=0",
+    emulator = ["qemu-aarch64", "-seed", "1", "-cpu", cpu, "-L", str(debian), "-E", "PYTHONHASHSEED=0",
                 "-E", f"PYTHONPATH={ROOT / 'wheels'}", "-E", "OMP_NUM_THREADS=1"]  # fmt: skip
     script = Path(__file__).with_name("rival_guest.py")
     outputs = ",".join(output.name for output in model.outputs)
-    python = debian / "usr/bin/python3.11"
-    marks, maps, _ = count(emulator, python, script, options.engine, options.source, frame, outputs)
+    python = debian / "usr" / "bin" / f"python{VERSION}"
+    marks, maps, _ = count(emulator, python, script, engine, source, frame, outputs)
     return marks[0].by_file(maps)
