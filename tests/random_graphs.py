@@ -66,8 +66,8 @@ class GraphMaker:
         self.large = large
         self.graph = g.Graph()
         rows, cols, channels = (
-            int(self.rng.integers(*((40, 120) if large else (3, 24)))),
-            int(self.rng.integers(*((60, 150) if large else (3, 80)))),
+            int(self.rng.integers(*((80, 200) if large else (3, 24)))),
+            int(self.rng.integers(*((100, 240) if large else (3, 80)))),
             int(self.rng.integers(*((4, 8) if large else (1, 5)))),
         )
         self.graph.values["x"] = g.Value(

@@ -82,16 +82,38 @@ static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t 
     if (values) values[i] = value;
 }
 
-static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_value_state *values)
+/* What nodes compute. Rows of values that are not kept whole lie in scratch memory, where sequences follow each other:
+ * their places in it wait in offset. */
+static void lay_out_outputs(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
+    fg_sequence sequence = {.end = 0};
+    uint64_t used = 0; /* numbers */
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        uint32_t output = graph->nodes[i].output;
+        const fg_value_record *record = &graph->values[output];
+        if (!gating && i == sequence.end) {
+            fg_sequence_at(graph, i, &sequence);
+            used = 0;
+            if (layout->nodes) layout->nodes[i].end = sequence.end;
+            if (layout->nodes) layout->nodes[i].sweeps = sequence.sweeps;
+        }
+        uint32_t kept = gating ? 0 : sequence.kept[i - sequence.begin];
+        lay_out_value(a, graph, output, kept, layout->values);
+        if (!kept || sequence.root[i - sequence.begin] != i) continue;
+        if (layout->values) layout->values[output].offset = (size_t)used;
+        used += fg_round_up((uint64_t)kept * record->cols * record->channels, FG_MEMORY_ALIGN / sizeof(float));
+        layout->rows_numbers = larger(layout->rows_numbers, used);
+    }
+}
+
+static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
+{
+    fg_value_state *values = layout->values;
+    layout->rows_numbers = 0;
     for (uint32_t i = 0; i < graph->value_count; i++) {
         if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
     }
-    fg_sequence sequence = {.end = 0};
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        if (!gating && i == sequence.end) fg_sequence_at(graph, i, &sequence);
-        lay_out_value(a, graph, graph->nodes[i].output, gating ? 0 : sequence.kept[i - sequence.begin], values);
-    }
+    lay_out_outputs(a, graph, gating, layout);
     for (uint32_t i = 0; values && i < graph->value_count; i++) {
         /* Constants are only read; the state has one pointer type for both. */
         if (graph->values[i].kind == FG_VALUE_CONSTANT) {
@@ -125,33 +147,6 @@ static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_reco
     return made;
 }
 
-/* Memory for the rows of values that are not kept whole: sequences follow each other in it. Without layout's memory
- * only measures. */
-static uint64_t lay_out_rows(const fg_graph *graph, fg_stream *layout)
-{
-    uint64_t most = 0;
-    for (fg_sequence sequence = {.end = 0}; sequence.end < graph->node_count;) {
-        uint64_t used = 0;
-        fg_sequence_at(graph, sequence.end, &sequence);
-        for (uint32_t i = sequence.begin; i < sequence.end; i++) {
-            const fg_value_record *record = &graph->values[graph->nodes[i].output];
-            uint64_t numbers = (uint64_t)sequence.kept[i - sequence.begin] * record->cols * record->channels;
-            if (sequence.root[i - sequence.begin] != i) continue;
-            if (layout->rows_kept) layout->values[graph->nodes[i].output].rows_kept = layout->rows_kept + used;
-            used += fg_round_up(numbers, FG_MEMORY_ALIGN / sizeof(float));
-        }
-        for (uint32_t i = sequence.begin; layout->rows_kept && i < sequence.end; i++) {
-            fg_value_state *value = &layout->values[graph->nodes[i].output];
-            if (!value->kept) continue;
-            const fg_value_state *root = &layout->values[graph->nodes[sequence.root[i - sequence.begin]].output];
-            value->rows_kept = root->rows_kept + value->offset;
-            fg_value_place(value, 0);
-        }
-        most = larger(most, used);
-    }
-    return most;
-}
-
 static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
@@ -159,7 +154,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
     layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
-    lay_out_values(a, graph, gating, layout->values);
+    lay_out_values(a, graph, gating, layout);
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const fg_input_record *input = &graph->inputs[i];
         const fg_value_record *value = &graph->values[input->value];
@@ -173,16 +168,11 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
         uint8_t *data = output->dtype == FG_DTYPE_F32 ? NULL : take(a, elements, sizeof(int64_t));
         if (layout->output_data) layout->output_data[i] = data;
     }
-    fg_sequence sequence = {.end = 0};
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fg_node_record *node = &graph->nodes[i];
         fg_op_sizes sizes = fg_node_sizes(graph, node);
         fg_node_state state = {.residue = NULL};
-        if (!gating && i == sequence.end) {
-            fg_sequence_at(graph, i, &sequence);
-            state.end = sequence.end;
-            state.sweeps = sequence.sweeps;
-        }
+        if (layout->nodes) state = layout->nodes[i]; /* with its sequence */
         state.aux = sizes.aux ? take(a, sizes.aux, 1) : NULL;
         if (fg_gate_skips(node->gate)) state.skip = lay_out_skip(a, graph, node, &skips);
         if (node->gate == FG_GATE_HOLD)
@@ -232,9 +222,13 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
     layout->thread_bytes = (size_t)thread;
     layout->thread_scratch = take(a, config->threads * thread, 1);
     if (config->gating) return;
-    layout->rows_kept = NULL;
-    layout->rows_kept = take(a, lay_out_rows(graph, layout), sizeof *layout->rows_kept);
-    if (layout->rows_kept) lay_out_rows(graph, layout);
+    layout->rows_kept = take(a, layout->rows_numbers, sizeof *layout->rows_kept);
+    for (uint32_t i = 0; layout->rows_kept && i < graph->value_count; i++) {
+        fg_value_state *value = &layout->values[i];
+        if (!value->kept) continue;
+        value->rows_kept = layout->rows_kept + value->offset;
+        fg_value_place(value, 0);
+    }
 }
 
 static fg_status check_config(const fg_config *config, fg_error *error)

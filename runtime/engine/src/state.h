@@ -40,11 +40,12 @@ struct fg_stream {
     /* scratch */
     uint64_t *candidates; /* one mask, and behind it what footprints ask for */
     uint64_t *footprint;
-    uint32_t *pixels;                /* the work list */
-    uint32_t *chunks;                /* where each work item starts in pixels, and the end */
-    uint8_t *flags;                  /* per listed pixel: fg_pixel_flag */
-    uint64_t *moved;                 /* a mask for skip gates */
-    float *rows_kept;                /* of the sequence at work */
+    uint32_t *pixels; /* the work list */
+    uint32_t *chunks; /* where each work item starts in pixels, and the end */
+    uint8_t *flags;   /* per listed pixel: fg_pixel_flag */
+    uint64_t *moved;  /* a mask for skip gates */
+    float *rows_kept; /* of the sequence at work; so many numbers: */
+    uint64_t rows_numbers;
     uint8_t *thread_scratch;         /* threads x thread_bytes */
     size_t thread_bytes, tile_bytes; /* the first tile_bytes of a thread's scratch hold computed pixels */
 };

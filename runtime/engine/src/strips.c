@@ -155,11 +155,12 @@ static int used_outside(const fg_graph *graph, const fg_sequence *sequence, uint
 }
 
 /* Plays the sweeps through to see how many rows must be kept. A strip's rows more, and rows that stay need not be moved
- * for every strip. */
-static void find_kept(const fg_graph *graph, fg_sequence *sequence)
+ * for every strip. Returns the bytes of the rows at work. */
+static uint64_t find_kept(const fg_graph *graph, fg_sequence *sequence)
 {
     progress p = {.done = {0}};
     uint32_t most[FG_SEQUENCE_NODES] = {0}; /* by root */
+    uint64_t bytes = 0;
     for (uint32_t sweep = 1; sweep <= sequence->sweeps; sweep++) {
         find_low(graph, sequence, &p);
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
@@ -172,6 +173,10 @@ static void find_kept(const fg_graph *graph, fg_sequence *sequence)
         }
     }
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
+        const fg_value_record *value = &graph->values[graph->nodes[node].output];
+        bytes += value_bytes(value) / value->rows * (most[node - sequence->begin] + value->rows / sequence->sweeps);
+    }
+    for (uint32_t node = sequence->begin; node < sequence->end; node++) {
         uint32_t i = node - sequence->begin, root = sequence->root[i];
         if (root != FG_NONE && used_outside(graph, sequence, node)) most[root - sequence->begin] = UINT32_MAX;
     }
@@ -181,26 +186,54 @@ static void find_kept(const fg_graph *graph, fg_sequence *sequence)
         kept += (rows + sequence->sweeps - 1) / sequence->sweeps;
         sequence->kept[i] = kept < rows ? (uint32_t)kept : 0;
     }
+    return bytes;
 }
 
-void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence)
+/* The nodes from begin on that can run in strips and whose weights fit together. */
+static uint32_t longest(const fg_graph *graph, uint32_t begin)
 {
-    uint64_t bytes = 0, weights = 0;
+    uint64_t weights = 0;
     uint32_t end = begin;
     for (; end < graph->node_count && end - begin < FG_SEQUENCE_NODES && runs_in_strips(graph, end); end++) {
         weights += constant_bytes(graph, &graph->nodes[end]);
         if (weights > FG_SEQUENCE_WEIGHTS) break;
-        if (fg_place_of(graph, graph->nodes[end].output).home != FG_NONE) continue;
-        bytes += value_bytes(&graph->values[graph->nodes[end].output]);
     }
-    *sequence = (fg_sequence){.begin = begin, .end = end > begin ? end : begin + 1, .sweeps = 1};
-    for (uint32_t node = begin; node < sequence->end; node++) {
-        sequence->root[node - begin] = root_of(graph, sequence, node);
+    return end;
+}
+
+/* As few sweeps as keep the rows at work in the cache, at least two rows of the largest map in each. By how much the
+ * sequence is too long for that: the bytes then, or 0 where all is well. */
+static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
+{
+    uint64_t all = 0, bytes = 0;
+    uint32_t tallest = 0;
+    for (uint32_t node = sequence->begin; node < sequence->end; node++) {
+        sequence->root[node - sequence->begin] = root_of(graph, sequence, node);
+        if (rows_of(graph, node) > tallest) tallest = rows_of(graph, node);
+        if (fg_place_of(graph, graph->nodes[node].output).home != FG_NONE) continue;
+        all += value_bytes(&graph->values[graph->nodes[node].output]);
     }
-    if (end < begin + 2 || bytes <= FG_SEQUENCE_BYTES) return;
-    uint64_t sweeps = (bytes + FG_SEQUENCE_BYTES - 1) / FG_SEQUENCE_BYTES;
-    sequence->sweeps = sweeps < UINT32_MAX ? (uint32_t)sweeps : UINT32_MAX;
-    find_kept(graph, sequence);
+    if (sequence->end < sequence->begin + 2 || all <= FG_SEQUENCE_BYTES) return 0;
+    for (uint32_t sweeps = 2;; sweeps += (sweeps + 1) / 2) {
+        int last = sweeps >= tallest / FG_SEQUENCE_ROWS;
+        sequence->sweeps = last ? tallest / FG_SEQUENCE_ROWS : sweeps;
+        if (all / sweeps > FG_SEQUENCE_BYTES && !last) continue;
+        if (sequence->sweeps > 1) bytes = find_kept(graph, sequence);
+        if (sequence->sweeps > 1 && bytes <= FG_SEQUENCE_BYTES) return 0;
+        if (last) return sequence->sweeps > 1 ? bytes : all;
+    }
+}
+
+void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence)
+{
+    uint64_t end = longest(graph, begin);
+    for (uint64_t bytes = 1; bytes > 0;) {
+        *sequence = (fg_sequence){.begin = begin, .end = end > begin ? (uint32_t)end : begin + 1, .sweeps = 1};
+        bytes = choose_sweeps(graph, sequence);
+        uint64_t fit = bytes ? (end - begin) * FG_SEQUENCE_BYTES / bytes : 0;
+        end = begin + (fit + begin < end ? fit : end - begin - 1);
+        if (bytes && end < begin + 2) end = begin;
+    }
 }
 
 /* ---- a push ---- */
