@@ -15,7 +15,7 @@ Map = npt.NDArray[np.int32]
 
 
 def compose_gathers(graph: Graph) -> Graph:
-    """Merges gather of gather and view of view, and removes identities."""
+    """Merges gather of gather and view of view, removes identities and views around gathers of channels."""
     rewriter = Rewriter(graph)
     for node in rewriter.live():
         while _compose(rewriter, node):
@@ -34,11 +34,16 @@ def is_identity(rewriter: Rewriter, node: Node) -> bool:
         return True
     if not isinstance(node.attributes, Gather):
         return False
-    maps = [rewriter.constant(name) for name in (*node.inputs[1:], None, None, None)[:3]]
+    maps = [rewriter.constant(name) for name in _maps(node)]
     return all(
         data is None or np.array_equal(data.reshape(-1, extent), np.tile(np.arange(extent), (data.size // extent, 1)))
         for data, extent in zip(maps, x.extents, strict=True)
     )
+
+
+def _maps(node: Node) -> list[str | None]:
+    """A gather's maps of rows, columns and channels."""
+    return [*node.inputs[1:], None, None, None][:3]
 
 
 def _compose(rewriter: Rewriter, node: Node) -> bool:
@@ -47,8 +52,13 @@ def _compose(rewriter: Rewriter, node: Node) -> bool:
         return False
     if isinstance(node.attributes, View) and isinstance(inner.attributes, View):
         rewriter.set_inputs(node, [inner.inputs[0]])
+    elif isinstance(node.attributes, View) and isinstance(inner.attributes, Gather):
+        if not _without_views(rewriter, node, inner):
+            return False
     elif isinstance(node.attributes, Gather) and isinstance(inner.attributes, Gather):
-        if not _compose_maps(rewriter, node, inner, node.attributes, inner.attributes):
+        if _is_free(rewriter, node, inner) or not _compose_maps(
+            rewriter, node, inner, node.attributes, inner.attributes
+        ):
             return False
     else:
         return False
@@ -57,9 +67,38 @@ def _compose(rewriter: Rewriter, node: Node) -> bool:
     return True
 
 
+def _without_views(rewriter: Rewriter, node: Node, inner: Node) -> bool:
+    """A gather of channels between two views that only lay the pixels out in another way and back again."""
+    first = rewriter.producer.get(str(inner.inputs[0]))
+    a = inner.attributes
+    if first is None or not isinstance(first.attributes, View) or not isinstance(a, Gather):
+        return False
+    rows, cols, channels = _maps(inner)
+    if rows is not None or cols is not None or (a.phase_rows, a.phase_cols) != (1, 1):
+        return False
+    x, flat, out = (rewriter.values[str(name)] for name in (first.inputs[0], first.output, node.output))
+    if x.channels != flat.channels or x.extents[:2] != out.extents[:2]:
+        return False
+    if out.channels != rewriter.values[inner.output].channels:
+        return False
+    node.attributes = a
+    rewriter.set_inputs(node, [first.inputs[0], None, None, channels])
+    return True
+
+
+def _is_free(rewriter: Rewriter, node: Node, inner: Node) -> bool:
+    """Whether a gather is a range of channels, which costs nothing, of a gather that others need as it is."""
+    rows, cols, channels = _maps(node)
+    data = rewriter.constant(channels)
+    if rows is not None or cols is not None or data is None or not np.all(np.diff(data.reshape(-1)) == 1):
+        return False
+    others = rewriter.readers(inner.output)
+    return rewriter.is_output(inner.output) or any(not isinstance(other.attributes, Gather) for other in others)
+
+
 def _compose_maps(rewriter: Rewriter, node: Node, inner: Node, outer_a: Gather, inner_a: Gather) -> bool:
-    outer_maps = [rewriter.constant(name) for name in (*node.inputs[1:], None, None, None)[:3]]
-    inner_maps = [rewriter.constant(name) for name in (*inner.inputs[1:], None, None, None)[:3]]
+    outer_maps = [rewriter.constant(name) for name in _maps(node)]
+    inner_maps = [rewriter.constant(name) for name in _maps(inner)]
     outer_fills, inner_fills = (any(_has_fill(data) for data in maps) for maps in (outer_maps, inner_maps))
     if outer_fills and inner_fills and outer_a.fill != inner_a.fill:
         return False

@@ -45,6 +45,41 @@ def test_identities_go(network) -> None:
     assert n.same(before, after)
 
 
+def test_a_channel_shuffle_between_views(network) -> None:
+    """As PyTorch's exporters write it: flat pixels, the shuffle, pixels again, two halves."""
+    n = network(2, 3, 4)
+    flat = n.node(View(), [n.conv("x", 4)], (1, 6, 4))
+    shuffled = gather(n, flat, (1, 6, 4), [None, None, [0, 2, 1, 3]])
+    y = n.node(View(), [shuffled], (2, 3, 4))
+    halves = [gather(n, y, (2, 3, 2), [None, None, half]) for half in ([0, 1], [2, 3])]
+    before = n.finish(*halves)
+    after = compose_gathers(before)
+    assert n.ops(after) == ["conv2d", "gather", "gather"]
+    assert n.same(before, after)
+
+
+@pytest.mark.parametrize(("extents", "back"), [((2, 6, 2), (2, 3, 4)), ((1, 6, 4), (3, 2, 4)), ((1, 6, 4), (2, 6, 2))])
+def test_views_that_change_pixels_stay(network, extents: tuple[int, int, int], back: tuple[int, int, int]) -> None:
+    n = network(2, 3, 4)
+    flat = n.node(View(), [n.conv("x", 4)], extents)
+    before = n.finish(n.node(View(), [gather(n, flat, extents, [None, None, range(extents[2])[::-1]])], back))
+    after = compose_gathers(before)
+    assert n.ops(after) == ["conv2d", "view", "gather", "view"]
+    assert n.same(before, after)
+
+
+@pytest.mark.parametrize(("needed", "sources"), [(True, ["gather0", "gather0"]), (False, ["x", "x"])])
+def test_ranges_of_what_others_need_stay(network, needed: bool, sources: list[str]) -> None:
+    """The engine leaves them where they are; composed they would be copied."""
+    n = network(2, 3, 4)
+    shuffled = gather(n, "x", (2, 3, 4), [None, None, [0, 2, 1, 3]])
+    halves = [gather(n, shuffled, (2, 3, 2), [None, None, half]) for half in ([0, 1], [2, 3])]
+    before = n.finish(*halves, *([n.conv(shuffled, 4)] if needed else []))
+    after = compose_gathers(before)
+    assert [node.inputs[0] for node in after.nodes if node.output in halves] == sources
+    assert n.same(before, after)
+
+
 def test_an_identity_between_input_and_output_stays(network) -> None:
     n = network(2, 3, 4)
     before = n.finish(n.node(View(), ["x"], (2, 3, 4)))
