@@ -59,9 +59,11 @@ def fit(frame: Frame, height: int, width: int, preprocess: Preprocess) -> Frame:
 
 
 def normalize(frame: Frame, preprocess: Preprocess) -> npt.NDArray[np.float32]:
-    """The network's values (H, W, C) of a fitted frame: channel order, then (grey - mean) * scale, float32."""
+    """The network's values of a fitted frame, (H, W, C) in this order in memory: channel order, then
+    (grey - mean) * scale, float32.
+    """
     channels = frame.shape[2]
-    ordered = frame[:, :, list(preprocess.channel_order[:channels])].astype(np.float32)
+    ordered = frame[:, :, list(preprocess.channel_order[:channels])].astype(np.float32, order="C")
     mean, scale = (np.asarray(v[:channels], np.float32) for v in (preprocess.mean, preprocess.scale))
     out: npt.NDArray[np.float32] = (ordered - mean) * scale
     return out

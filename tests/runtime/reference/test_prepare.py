@@ -49,6 +49,7 @@ def test_letterbox_places_and_fills() -> None:
 def test_normalize_orders_before_mean_and_scale() -> None:
     frame = np.array([[[10, 20, 30]]], np.uint8)
     out = normalize(frame, Preprocess(channel_order=(2, 1, 0), mean=(1.0, 2.0, 3.0), scale=(2.0, 0.5, 1.0)))
+    assert out.flags.c_contiguous  # else every push of it would be a slow copy
     assert out.dtype == np.float32
     assert out.tolist() == [[[58.0, 9.0, 7.0]]]
 
