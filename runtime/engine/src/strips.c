@@ -201,8 +201,8 @@ static uint32_t longest(const fg_graph *graph, uint32_t begin)
     return end;
 }
 
-/* As few sweeps as keep the rows at work in the cache, at least two rows of the largest map in each. By how much the
- * sequence is too long for that: the bytes then, or 0 where all is well. */
+/* As few sweeps as keep the rows at work in the cache, at least FG_SEQUENCE_ROWS of the largest map in each. By how
+ * much the sequence is too long for that: the bytes then, or 0 where all is well. */
 static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
 {
     uint64_t all = 0, bytes = 0;

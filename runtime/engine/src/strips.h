@@ -7,7 +7,7 @@
 
 enum {
     FG_SEQUENCE_NODES = 64,
-    FG_SEQUENCE_ROWS = 2,            /* at least, of the largest map in a sweep */
+    FG_SEQUENCE_ROWS = 4,            /* at least, of the largest map in a sweep */
     FG_SEQUENCE_BYTES = 768 * 1024,  /* of the rows at work, about: they fill a second cache */
     FG_SEQUENCE_WEIGHTS = 192 * 1024 /* at most, read again for every strip */
 };
