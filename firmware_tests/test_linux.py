@@ -21,7 +21,7 @@ ENDS = [("aarch64", "cortex-a53"), ("aarch64", "max"), ("armv7", "cortex-a7")]
 NO_FMA = [("armv7", "cortex-a9")]  # falls back to the twins, which then take long: no more than needed
 RANDOM_NETWORKS = 20
 # Faults put into the engine: target, file, what stands there, what is put there, the file to compile again.
-EDGE = ("kernels/neon/lanes.h", "memcpy(x, part, count * ", "memcpy(x, part, (count - 1) * ")
+EDGE = ("kernels/neon/vector.h", "memcpy(x, part, count * ", "memcpy(x, part, (count - 1) * ")
 FAULTS = {
     "tile edge": ("aarch64", *EDGE, "kernels/neon/depthwise.c"),
     "HWCAP check": ("armv7", "kernels/isa.c", "1ul << 12 | 1ul << 16", "1ul << 12", "kernels/isa.c"),

@@ -226,13 +226,12 @@ static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
 
 void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence)
 {
-    uint64_t end = longest(graph, begin);
-    for (uint64_t bytes = 1; bytes > 0;) {
-        *sequence = (fg_sequence){.begin = begin, .end = end > begin ? (uint32_t)end : begin + 1, .sweeps = 1};
-        bytes = choose_sweeps(graph, sequence);
-        uint64_t fit = bytes ? (end - begin) * FG_SEQUENCE_BYTES / bytes : 0;
-        end = begin + (fit + begin < end ? fit : end - begin - 1);
-        if (bytes && end < begin + 2) end = begin;
+    for (uint32_t end = longest(graph, begin);;) {
+        *sequence = (fg_sequence){.begin = begin, .end = end > begin ? end : begin + 1, .sweeps = 1};
+        uint64_t bytes = choose_sweeps(graph, sequence);
+        if (!bytes) return;
+        uint32_t nodes = end - begin, fit = (uint32_t)(nodes * (uint64_t)FG_SEQUENCE_BYTES / bytes);
+        end = begin + (fit < nodes ? fit : nodes - 1);
     }
 }
 

@@ -16,8 +16,8 @@ enum {
 typedef struct fg_sequence {
     uint32_t begin, end, sweeps;
     uint32_t kept[FG_SEQUENCE_NODES]; /* rows of a node's output in memory at once; 0: all */
-    uint32_t
-        root[FG_SEQUENCE_NODES]; /* the node in whose output a node's output lies; itself; FG_NONE: none of these */
+    /* The node in whose output a node's output lies, maybe itself; FG_NONE: none of these. */
+    uint32_t root[FG_SEQUENCE_NODES];
 } fg_sequence;
 
 /* The sequence that starts with node begin: from the graph alone, so that memory and pushes agree. */

@@ -7,21 +7,8 @@
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 
-#include <arm_neon.h>
-#include <string.h>
+#include "vector.h"
 
-#define vec float32x4_t
-#define vec_zero() vdupq_n_f32(0.0f)
-#define vec_load(p) vld1q_f32(p)
-#define vec_store(p, v) vst1q_f32(p, v)
-#define vec_fma(a, b, sum) vfmaq_f32(sum, a, b)
-#define vec_add(a, b) vaddq_f32(a, b)
-#define vec_spread(p) vld1q_dup_f32(p)
-#define vec_mul(a, b) vmulq_f32(a, b)
-#define vec_max(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
-#define vec_min(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
-#define vec_load_part(p, n) load_part(p, n)
-#define vec_store_part(p, v, n) store_part(p, v, n)
 #define UNROLL _Pragma("GCC unroll 32")
 
 #if defined(__aarch64__)
@@ -29,8 +16,6 @@ enum { VECTOR = 4, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, MAX_SLIDE = 8, 
 #else
 enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0 };
 #endif
-
-#include "lanes.h"
 
 #include "../finish_tmpl.h"
 
