@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -61,6 +61,16 @@ class Distance:
     def relative(self) -> float:
         """Relative L2 distance over all frames."""
         return float((self.squares / max(self.reference_squares, 1e-300)) ** 0.5)
+
+
+class Measure(Protocol):
+    """How far outputs agree by a measure of the network's task, over all frames."""
+
+    def add(self, gated: dict[str, Array], dense: dict[str, Array]) -> None:
+        """Takes one frame's outputs by name."""
+
+    def figures(self) -> dict[str, float]:
+        """``agreement`` from 0 to 1, of how many ``objects``, and what else there is to keep."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,10 @@ def say(text: str) -> None:
 
 
 def measure(
-    settings: Settings, clips: Mapping[str, Sequence[Array]], progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    clips: Mapping[str, Sequence[Array]],
+    progress: Callable[[str], None] = lambda _: None,
+    task: Callable[[], Measure] | None = None,
 ) -> dict[str, Any]:
     """Measures one network.
 
@@ -139,6 +152,7 @@ def measure(
         clips: uint8 frames (H, W, C) by the clip's name, as ``Stream.push`` takes them; the first is the scene of the
             dense frame and of controlled clips.
         progress: takes a line of text.
+        task: makes a measure, one per clip, of how gated outputs agree with dense ones.
 
     Returns:
         A report for ``bench_report`` and JSON: ``rows`` with milliseconds by engine, ``skipped`` engines and why.
@@ -158,7 +172,8 @@ def measure(
     }
     distances = {}
     if "clip" in settings.rows:
-        distances = {name: gated_distance(model, frames, settings.stream) for name, frames in clips.items()}
+        for name, frames in clips.items():
+            distances[name] = gated_distance(model, frames, settings.stream, task() if task else None)
     for threads in settings.threads:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framegate-bench-")))
@@ -329,13 +344,22 @@ def timing(answers: Sequence[Mapping[str, Any]], first: int, *, whole: bool = Tr
     }
 
 
-def gated_distance(model: Model, frames: Sequence[Array], options: Mapping[str, Any]) -> dict[str, float]:
-    """How far a gated stream's outputs are from a dense one's on a clip; nothing is timed."""
+def gated_distance(
+    model: Model, frames: Sequence[Array], options: Mapping[str, Any], task: Measure | None = None
+) -> dict[str, float]:
+    """How far a gated stream's outputs are from a dense one's on a clip; nothing is timed.
+
+    The measure of the task does not get the first frame, which is dense in any case.
+    """
     gated, dense = Stream(model, **options), Stream(model, gating=False)
     distance = Distance()
-    for frame in frames:
-        distance.add(gated.push(frame).outputs, dense.push(frame).outputs)
-    return {"relative_l2": distance.relative, "largest_difference": distance.largest}
+    for index, frame in enumerate(frames):
+        outputs, reference = gated.push(frame).outputs, dense.push(frame).outputs
+        distance.add(outputs, reference)
+        if task and index:
+            task.add(outputs, reference)
+    figures = task.figures() if task else {}
+    return {"relative_l2": distance.relative, "largest_difference": distance.largest, **figures}
 
 
 def own_input(frame: Array, model: Model) -> Array:

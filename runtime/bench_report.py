@@ -11,6 +11,7 @@ from .tables import Table
 
 LARGEST_DIFFERENCE = 1e-4  # relative L2 of a rival's outputs from ours; what is further off did not do the same work
 DISTURBED = 0.3
+AGREEMENT = 0.97  # of gated with dense outputs by the task's measure; a clip below it does not count
 
 Row = dict[str, Any]
 
@@ -98,7 +99,7 @@ def frame_table(reports: Sequence[dict[str, Any]]) -> Table:
 
 def clip_table(reports: Sequence[dict[str, Any]]) -> Table:
     """Whole clips: the best rival's time over ours, ours with gating over without."""
-    head = ["network", "clip", "threads", "best / gated", "best", "gated / dense", "MACs", "efficiency",
+    head = ["network", "clip", "threads", "best / gated", "best", "gated / dense", "MACs", "agreement", "efficiency",
             "relative L2", "gated ms", "p50", "p95", "max", "dense ms", "best ms"]  # fmt: skip
     table = Table("clips, uint8 frames, all of the clip with its key frames", head, labels=2)
     agreeing = {(network, row["threads"]): trusted(row) for network, row in of_kind(reports, "frame")}
@@ -106,12 +107,14 @@ def clip_table(reports: Sequence[dict[str, Any]]) -> Table:
     for network, row in of_kind(reports, "clip"):
         fastest = best(row, agreeing.get((network, row["threads"]), ()))
         gated, dense = row["engines"]["gated"], row["engines"]["dense"]
-        if fastest:
+        ratio, counts = number(fastest[1] / gated["ms"] if fastest else None), agrees(row)
+        if fastest and counts:
             ratios.setdefault(row["threads"], []).append(fastest[1] / gated["ms"])
         table.rows.append([
-            network, row["name"], str(row["threads"]), number(fastest[1] / gated["ms"] if fastest else None),
+            network, row["name"], str(row["threads"]), ratio if counts else f"({ratio})",
             fastest[0] if fastest else "-", number(gated["ms"] / dense["ms"]), share(row),
-            number(row.get("efficiency")), f"{row['relative_l2']:.2g}" if "relative_l2" in row else "-",
+            agreement(row), number(row.get("efficiency")),
+            f"{row['relative_l2']:.2g}" if "relative_l2" in row else "-",
             milliseconds(gated),
             *(f"{gated[key]:.2f}" for key in ("p50", "p95", "max")), milliseconds(dense),
             f"{fastest[1]:.1f}" if fastest else "-",
@@ -122,7 +125,24 @@ def clip_table(reports: Sequence[dict[str, Any]]) -> Table:
         "Ours include preparing frames in the engine, rivals cv2.resize and NumPy. Efficiency: dense / gated time over "
         "dense / executed work. relative L2: gated outputs from dense ones. p50, p95, max: of a gated frame."
     )
+    if any("agreement" in row for _, row in of_kind(reports, "clip")):
+        table.notes.append(
+            "Agreement: of what gated and dense outputs show, and of how many objects; "
+            f"ratios in brackets: below {AGREEMENT:g}, not counted."
+        )
     return table
+
+
+def agreement(row: Row) -> str:
+    """By the task's measure, with the number of objects that it is of."""
+    if "agreement" not in row:
+        return "-"
+    return f"{row['agreement']:.3f}" + (f" ({row['objects']})" if "objects" in row else "")
+
+
+def agrees(row: Row) -> bool:
+    """Whether a clip counts: gated outputs mean the same as dense ones, or nobody measured it."""
+    return bool(row.get("agreement", 1.0) >= AGREEMENT)
 
 
 def controlled_table(reports: Sequence[dict[str, Any]]) -> Table:

@@ -4,7 +4,8 @@ Run from the repository's root with FRAMEGATE_ASSETS set (docs/networks.md), or 
 
     python -m tests.networks.bench [--networks yolox_nano ultraface] [--clips webcam] [--onnx FILES]
                                    [--rivals ort,openvino] [--threads 1,2] [--json FILE] [--markdown]
-    python -m tests.networks.bench --read FILE [--markdown]        tables of an earlier run
+    python -m tests.networks.bench --blocks [--rivals ort,openvino]  small networks of one kind of block each
+    python -m tests.networks.bench --read FILE [--markdown]          tables of an earlier run
 
 Networks are converted with the default gates. Files given with ``--onnx`` get grey levels brought to -1 to 1, and a
 made clip where there is no other.
@@ -16,18 +17,20 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import converters
-from runtime import bench, bench_report, controlled, rivals
+from converters.writer import to_bytes
+from runtime import bench, bench_report, controlled, rivals, tables
 from runtime.clip import fit, image_input
 from runtime.model import Model
+from runtime.profile import gemm_gflops
 
-from . import assets
+from . import assets, blocks, tasks
 
 DEFAULT_CLIPS = ("webcam", "vtest", "dashcam")
 PLAIN = {"resize": "stretch", "mean": 127.5, "std": 127.5}
@@ -52,19 +55,38 @@ def one(
         target = Path(folder) / f"{name}.fgm"
         converters.convert(path, target, preprocess=dict(preprocess))
         info = image_input(Model.load(target))
-        settings = bench.Settings(
-            model=target,
-            onnx=path,
-            rows=options.rows.split(","),
-            rivals=[each for each in options.rivals.split(",") if each],
-            threads=[int(word) for word in options.threads.split(",")],
-            rounds=options.rounds,
-            clip_rounds=options.clip_rounds,
-            seconds=options.seconds,
-            python=options.python,
-        )
         fitted = {clip: [fit(image, info) for image in frames] for clip, frames in clips.items()}
-        return bench.measure(settings, fitted, bench.say)
+        task = (lambda: tasks.measure(name)) if tasks.measure(name) else None
+        return bench.measure(settings(target, path, options.rows.split(","), options), fitted, bench.say, task)
+
+
+def block(each: blocks.Block, options: argparse.Namespace) -> dict[str, Any]:
+    """Makes, converts and measures a block; its report also tells this machine's peak."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, target = Path(folder) / "block.onnx", Path(folder) / f"{each.title}.fgm"
+        each.write(path)
+        converters.convert(path, target)
+        chosen = settings(target, path, ["frame"], options)
+        report = bench.measure(chosen, {"made": [each.frame()]}, bench.say)
+        peak = {str(threads): gemm_gflops(to_bytes, threads) for threads in chosen.threads}
+        return {**report, "group": each.group, "peak": peak}
+
+
+def settings(model: Path, onnx: Path, rows: Sequence[str], options: argparse.Namespace) -> bench.Settings:
+    """What the options ask for."""
+    tflite = options.tflite / f"{onnx.stem}.tflite" if options.tflite else None
+    return bench.Settings(
+        model=model,
+        onnx=onnx,
+        tflite=tflite if tflite and tflite.exists() else None,
+        rows=rows,
+        rivals=[each for each in options.rivals.split(",") if each],
+        threads=[int(word) for word in options.threads.split(",")],
+        rounds=options.rounds,
+        clip_rounds=options.clip_rounds,
+        seconds=options.seconds,
+        python=options.python,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--networks", nargs="*", choices=sorted(assets.NETWORKS), default=None)
     top.add_argument("--clips", nargs="+", choices=sorted(assets.CLIPS), default=list(DEFAULT_CLIPS))
     top.add_argument("--onnx", nargs="+", type=Path, default=[], help="networks of your own")
+    top.add_argument("--blocks", action="store_true", help="blocks of mobile networks (blocks.py)")
+    top.add_argument("--tflite", type=Path, help="a folder with NAME.tflite for NAME.onnx; without: beside the .onnx")
     top.add_argument("--frames", type=int, default=60, help="per clip")
     top.add_argument("--rivals", default=",".join(rivals.NAMES))
     top.add_argument("--rows", default=",".join(bench.ROWS))
@@ -91,21 +115,40 @@ def main() -> None:
     """Prints the tables."""
     options = parser().parse_args()
     if options.read:
-        bench_report.show(json.loads(options.read.read_text()), markdown=options.markdown)
+        show(json.loads(options.read.read_text()), markdown=options.markdown)
         return
+    reports = []
+    for report in measured_blocks(options) if options.blocks else measured_networks(options):
+        reports.append(report)
+        if options.json:
+            options.json.write_text(json.dumps(reports, indent=1) + "\n")
+    show(reports, markdown=options.markdown)
+
+
+def measured_blocks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A report per block."""
+    return (block(each, options) for each in blocks.BLOCKS)
+
+
+def measured_networks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A report per network."""
     there = assets.folder() is not None
     if not there and not options.onnx:
         sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
     names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
     work = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
     work += [(path, PLAIN, path.stem) for path in options.onnx]
-    reports = []
     for path, preprocess, name in work:
         clips = {clip: assets.clip(clip, options.frames) for clip in options.clips} if there else {}
-        reports.append(one(path, preprocess, clips or {"made": made_clip(options.frames)}, options, name))
-        if options.json:
-            options.json.write_text(json.dumps(reports, indent=1) + "\n")
-    bench_report.show(reports, markdown=options.markdown)
+        yield one(path, preprocess, clips or {"made": made_clip(options.frames)}, options, name)
+
+
+def show(reports: Sequence[dict[str, Any]], *, markdown: bool) -> None:
+    """Prints the tables."""
+    if reports and "group" in reports[0]:
+        tables.show([blocks.table(reports)], markdown=markdown)
+    else:
+        bench_report.show(reports, markdown=markdown)
 
 
 if __name__ == "__main__":

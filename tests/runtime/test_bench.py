@@ -61,6 +61,31 @@ def test_measure_without_rivals(model, frames):
     json.dumps(report)
 
 
+class Counted:
+    """A measure that keeps what it gets."""
+
+    def __init__(self, made):
+        self.pairs = []
+        made.append(self)
+
+    def add(self, gated, dense):
+        self.pairs.append((gated, dense))
+
+    def figures(self):
+        return {"agreement": 0.5, "objects": len(self.pairs)}
+
+
+@needs_engine
+def test_a_measure_of_the_task_gets_all_frames_but_the_first(model, frames):
+    made = []
+    settings = Settings(model, rows=("clip",), **QUICK)
+    report = measure(settings, {"a": frames, "b": frames[:2]}, task=lambda: Counted(made))
+    assert [row["objects"] for row in report["rows"]] == [2, 1]
+    assert {row["agreement"] for row in report["rows"]} == {0.5}
+    gated, dense = made[0].pairs[0]
+    assert gated.keys() == dense.keys() == {output.name for output in Model.load(model).outputs}
+
+
 @needs_engine
 def test_rivals_that_cannot_start_are_skipped(model, frames, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -56,9 +56,22 @@ def test_several_networks_get_a_mean_and_a_worst():
 
 def test_clip_and_controlled_tables():
     (row,) = bench_report.clip_table([report()]).rows
-    assert row[:9] == ["net", "webcam", "1", "2.00", "ncnn", "0.40", "25.0%", "0.62", "0.1"]
+    assert row[:10] == ["net", "webcam", "1", "2.00", "ncnn", "0.40", "25.0%", "-", "0.62", "0.1"]
     (row,) = bench_report.controlled_table([report()]).rows
     assert row == ["net", "still", "1", "-", "0.0010", "0.0%", "0.01", "10.00"]
+
+
+def test_a_clip_that_disagrees_does_not_count():
+    reports = [report("a"), report("b", 5.0)]
+    for each, agreement in zip(reports, (0.97, 0.969), strict=True):
+        each["rows"][1] |= {"agreement": agreement, "objects": 40}
+        each["rows"][1]["engines"]["gated"]["ms"] *= agreement
+    table = bench_report.clip_table(reports)
+    assert [row[3] for row in table.rows] == ["2.06", "(2.06)"]
+    assert [row[7] for row in table.rows] == ["0.970 (40)", "0.969 (40)"]
+    assert any("below 0.97" in note for note in table.notes)
+    reports.append(report("c"))
+    assert [row[3] for row in bench_report.clip_table(reports).rows] == ["2.06", "(2.06)", "2.00", "2.03"]
 
 
 def test_notes_name_skipped_rivals_and_disturbance():
