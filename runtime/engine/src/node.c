@@ -2,6 +2,7 @@
  * frame is one whose every pixel is a candidate. */
 #include <string.h>
 
+#include "kernels/loops.h"
 #include "kernels/square_root.h"
 #include "state.h"
 
@@ -122,8 +123,9 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
 }
 
 /* Scattered pixels' held numbers, asked for before they are computed so that comparing does not wait for memory. A run
- * of pixels the machine follows by itself. */
-static void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
+ * of pixels the machine follows by itself. Always inline: GCC takes a function that only prefetches for one that does
+ * nothing, and drops the call. */
+FG_INLINE void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
 {
     if (pixels[count - 1] - pixels[0] == count - 1) return;
     size_t bytes = work->context.output->channels * sizeof(float);
