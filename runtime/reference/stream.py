@@ -19,6 +19,8 @@ import numpy.typing as npt
 from .errors import ArgumentError, StateError
 from .footprint import Mask, footprint, pixel_macs
 from .graph import (
+    Binary,
+    BinaryOp,
     Concat,
     Gate,
     GateNorm,
@@ -29,6 +31,7 @@ from .graph import (
     Node,
     Resize,
     SkipGate,
+    Unary,
     Value,
     ValueKind,
     View,
@@ -39,6 +42,8 @@ from .skip import SkipNode
 
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
+_MEASURED_ROWS = 32  # for a standard deviation, about
+_CROWDED_PIXELS = 72  # of the maps that may be crowded, at least
 
 
 @dataclass
@@ -254,6 +259,8 @@ class ReferenceStream:
         if not dense:
             block = node.gate.block if isinstance(node.gate, HoldGate) else 1
             mask[...] = grow_blocks(mask, max(block, square if limit is None else 1))
+        whole = dense or (not scale > 0 and _is_crowded(mask))  # refreshing, scale is 0
+        mask[...] |= whole
         candidates = mask.copy()
         state.computed = int(candidates.sum())
         state.macs = int(state.macs_map[candidates].sum())
@@ -263,11 +270,11 @@ class ReferenceStream:
             return
         held = self._arrays[node.output]
         new = compute(node.attributes, inputs, extents, node.activation)
-        if dense:
+        if whole:
             written = candidates
             state.residue[...] = False
         else:
-            written = differs = candidates if _copies(node, inputs) else candidates & _bits_differ(new, held)
+            written = differs = candidates if _follows(node) else candidates & _bits_differ(new, held)
             if isinstance(node.gate, HoldGate) and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
@@ -327,7 +334,9 @@ def grow_blocks(mask: Mask, block: int) -> Mask:
 
 
 def standard_deviation(x: Floats) -> np.float32:
-    """Of all numbers of a map (rows, cols, channels), from sums per row in double precision, rows in order."""
+    """Of a map (rows, cols, channels), from about 32 rows at equal distances; sums per row in double, rows in order."""
+    step = -(-x.shape[0] // _MEASURED_ROWS)
+    x = x[step // 2 :: step]
     rows = x.astype(np.float64).reshape(x.shape[0], -1)
     total = functools.reduce(operator.add, fold_lanes(np.add, 0.0, rows).tolist())
     squares = functools.reduce(operator.add, fold_lanes(np.add, 0.0, rows * rows).tolist())
@@ -360,18 +369,17 @@ def _is_view(node: Node | None) -> bool:
     return node is not None and isinstance(node.attributes, View)
 
 
-def _copies(node: Node, inputs: Sequence[Any]) -> bool:
-    """Whether a node only puts input pixels, or one range of their channels, in places: it changes where they do."""
-    if node.gate is not None or not isinstance(node.attributes, (Concat, Gather)):
-        return False
-    if isinstance(node.attributes, Concat):
-        return True
-    rows, cols, channels = (*inputs[1:], None, None, None)[:3]
-    if channels is None:
-        return True
-    phases = (node.attributes.phase_rows, node.attributes.phase_cols)
-    is_range = channels.flat[0] >= 0 and bool((np.diff(channels.flat) == 1).all())
-    return rows is None and cols is None and phases == (1, 1) and is_range
+def _follows(node: Node) -> bool:
+    """Whether a node changes wherever its inputs do, without being compared: it does little to each number."""
+    attributes = node.attributes
+    if isinstance(attributes, BinaryOp):
+        return node.gate is None and attributes.kind <= Binary.DIV
+    return node.gate is None and isinstance(attributes, (Concat, Gather, Unary))
+
+
+def _is_crowded(candidates: Mask) -> bool:
+    """Whether so many pixels are candidates that the engine, where bits decide, computes all of them."""
+    return candidates.size >= _CROWDED_PIXELS and 3 * int(candidates.sum()) >= 2 * candidates.size
 
 
 def _bits_differ(a: Floats, b: Floats) -> Mask:

@@ -219,14 +219,16 @@ static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state
     return fg_mask_count(out->mask, words);
 }
 
-/* The node's standard deviation, summed per row in double, rows in order: equal for any thread count and wherever the
- * value lies. */
+/* The node's standard deviation, from about FG_MEASURED_ROWS rows at equal distances: all numbers of a large map say the
+ * same, and to read them takes a sixth of a refresh. Summed per row in double, rows in order: equal for any thread count
+ * and wherever the value lies. */
 static float measure(const fg_stream *stream, const fg_value_state *value)
 {
     size_t numbers = (size_t)value->cols * value->channels;
+    uint32_t step = (value->rows + FG_MEASURED_ROWS - 1) / FG_MEASURED_ROWS, rows = 0;
     float *packed = (float *)(void *)stream->thread_scratch; /* plan.c has made room for a row */
-    double sum = 0.0, squares = 0.0, count = (double)numbers * value->rows;
-    for (uint32_t row = 0; row < value->rows; row++) {
+    double sum = 0.0, squares = 0.0;
+    for (uint32_t row = step / 2; row < value->rows; row += step, rows++) {
         const float *from = fg_value_pixel(value, (size_t)row * value->cols);
         double sums[2];
         if (!fg_value_is_packed(value)) {
@@ -243,7 +245,7 @@ static float measure(const fg_stream *stream, const fg_value_state *value)
         sum += sums[0];
         squares += sums[1];
     }
-    double mean = sum / count, variance = squares / count - mean * mean;
+    double count = (double)numbers * rows, mean = sum / count, variance = squares / count - mean * mean;
     return variance > 0.0 ? (float)fg_square_root(variance) : 0.0f; /* 0, also for NaN: pixels fire by bits */
 }
 
@@ -302,6 +304,24 @@ static uint32_t find_candidates(const node_work *work, const fg_node_state *stat
     if (stream->refreshing && state->residue_any) fg_mask_or(stream->candidates, state->residue, words);
     if (side > 1) fg_mask_or_blocks(stream->candidates, stream->candidates, out->rows, out->cols, side);
     return fg_mask_any(stream->candidates, words);
+}
+
+/* Whether so many pixels of a map are candidates that computing all of them, in rows and without comparing, is quicker.
+ * Only where bits decide everywhere, in refreshes and at threshold 0: there it alters none, a pixel that need not be
+ * computed comes out as it was. */
+static uint32_t is_crowded(const node_work *work)
+{
+    const fg_stream *stream = work->stream;
+    const fg_value_state *out = work->context.output;
+    uint64_t pixels = (uint64_t)out->rows * out->cols;
+    if ((!stream->refreshing && stream->config.threshold_scale > 0.0f) || pixels < FG_TILE_PIXELS) return 0;
+    return fg_mask_count(stream->candidates, (size_t)out->rows * out->words) * FG_CROWDED_OF >= pixels * FG_CROWDED;
+}
+
+static fg_follows follows_inputs(const node_work *work)
+{
+    if (work->context.node->gate != FG_GATE_NONE || !work->op->follows) return FG_FOLLOWS_NOT;
+    return work->op->follows(&work->context);
 }
 
 static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t full)
@@ -388,20 +408,21 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         return;
     }
     set_gate(&work, record, state);
-    if (full) {
-        fg_mask_fill(stream->candidates, out->rows, out->cols);
-    } else if (!find_candidates(&work, state)) {
+    if (!full && !find_candidates(&work, state)) {
         if (out->changed) fg_mask_clear(out->mask, words);
         out->changed = 0;
         measure_if_due(stream, record, state, out, full); /* it may have changed before this refresh */
         return;
     }
-    fg_copies copies = record->gate == FG_GATE_NONE && work.op->copies ? work.op->copies(&work.context) : FG_COPIES_NOT;
-    work.all_change = full || copies != FG_COPIES_NOT;
-    if (copies == FG_COPIES_NOTHING) {
+    uint32_t whole = full || is_crowded(&work);
+    work.context.full = whole;
+    if (whole) fg_mask_fill(stream->candidates, out->rows, out->cols);
+    fg_follows follows = follows_inputs(&work);
+    work.all_change = whole || follows != FG_FOLLOWS_NOT;
+    if (follows == FG_FOLLOWS_IN_PLACE) {
         state->computed = (uint32_t)fg_mask_count(stream->candidates, words);
     } else {
-        state->computed = compute_candidates(&work, full);
+        state->computed = compute_candidates(&work, whole);
     }
     if (work.all_change) {
         memcpy(out->mask, stream->candidates, words * sizeof *out->mask);

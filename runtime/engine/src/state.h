@@ -62,6 +62,9 @@ enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
     FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
+    FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
+    FG_CROWDED_OF = 3,
+    FG_MEASURED_ROWS = 32, /* of a map, about, for its standard deviation */
     FG_MAX_THREADS = 256
 };
 

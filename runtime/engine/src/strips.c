@@ -283,7 +283,7 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     strip_work work = {.stream = stream, .op = fg_op_entry_of(&stream->graph.nodes[node])};
     uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
     work.context = fg_node_context(stream, node, 1);
-    if (work.op->copies && work.op->copies(&work.context) == FG_COPIES_NOTHING) return;
+    if (work.op->follows && work.op->follows(&work.context) == FG_FOLLOWS_IN_PLACE) return;
     work.first = begin * work.context.output->cols;
     work.count = (end - begin) * work.context.output->cols;
     work.unit = work.op->square ? work.op->square * work.context.output->cols : 1;

@@ -141,15 +141,28 @@ def test_block_fires_whole_but_marks_only_what_differs() -> None:
     assert (nhwc(stream) == frame).all()
 
 
-def test_equal_bits_are_not_marked() -> None:
+@pytest.mark.parametrize(("attributes", "compared"), [(BinaryOp(Binary.MIN), True), (BinaryOp(Binary.MUL), False)])
+def test_equal_bits_are_not_marked_where_comparing_pays(attributes: BinaryOp, compared: bool) -> None:
     graph = new_graph(2, 2, 1)
-    add_node(graph, "y", Unary(), ["x"], (2, 2, 1), activation=ActivationSpec(Activation.RELU))
+    add_constant(graph, "zero", np.zeros((1, 1, 1), np.float32))
+    add_node(graph, "y", attributes, ["x", "zero"], (2, 2, 1))
     stream, frame = ReferenceStream(graph), zeros(2, 2, 1)
     stream.push([frame])
-    push_change(stream, frame, 0, 0, -3)
+    push_change(stream, frame, 0, 0, 3)
     assert stream.input_mask(0).any()
     assert stream.stats(0)["computed"] == 1
-    assert not stream.node_mask(0).any()
+    assert stream.node_mask(0).any() != compared
+
+
+def test_a_crowded_refresh_computes_everything() -> None:
+    frame, stream = zeros(9, 9, 1), ReferenceStream(identity(HoldGate(0.5, std=4.0), 9, 9, 1), refresh=2)
+    stream.push([frame])
+    stream.push([frame])
+    frame[:6] += 1
+    stream.push([frame])
+    assert stream.stats(0)["computed"] == 81
+    assert stream.node_mask(0).all()
+    assert (nhwc(stream) == frame).all()
 
 
 def test_refresh_undoes_what_was_held_and_only_that() -> None:
@@ -219,6 +232,8 @@ def test_constant_map_has_no_threshold() -> None:
     assert standard_deviation(np.full((3, 5, 2), 7, np.float32)) == 0
     x = np.arange(60, dtype=np.float32).reshape(3, 5, 4)
     assert standard_deviation(x) == np.float32(np.std(np.arange(60.0)))
+    x = np.arange(70 * 3, dtype=np.float32).reshape(70, 3, 1)  # every third row, from the second one on
+    assert standard_deviation(x) == np.float32(np.std(x[1::3], dtype=np.float64))
 
 
 @pytest.mark.parametrize("threshold", [0.0, 3.0, 3.9])

@@ -85,8 +85,15 @@ static void unary_compute(const fg_op_context *context, const uint32_t *pixels, 
     fg_op_activate(context, out, count, out_stride);
 }
 
+static fg_follows unary_follows(const fg_op_context *context)
+{
+    (void)context;
+    return FG_FOLLOWS_INPUTS;
+}
+
 const fg_op_entry fg_op_unary = {.footprint = fg_op_footprint_pointwise,
                                  .compute = unary_compute,
+                                 .follows = unary_follows,
                                  .apart = FG_APART_INPUTS,
                                  .rows_read = fg_op_rows_pointwise};
 
@@ -105,9 +112,16 @@ static void binary_compute(const fg_op_context *context, const uint32_t *pixels,
     fg_op_activate(context, out, count, out_stride);
 }
 
+/* Arithmetic; comparisons and the like say the same of most numbers. */
+static fg_follows binary_follows(const fg_op_context *context)
+{
+    return context->node->attributes.binary.kind <= FG_BINARY_DIV ? FG_FOLLOWS_INPUTS : FG_FOLLOWS_NOT;
+}
+
 const fg_op_entry fg_op_binary = {.sizes = elementwise_sizes,
                                   .footprint = fg_op_footprint_pointwise,
                                   .compute = binary_compute,
+                                  .follows = binary_follows,
                                   .apart = FG_APART_INPUTS,
                                   .rows_read = fg_op_rows_pointwise};
 

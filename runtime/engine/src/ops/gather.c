@@ -54,7 +54,6 @@ typedef enum map_kind {
 
 typedef struct gather_state {
     map_kind kind;
-    fg_copies copies;
 } gather_state;
 
 static void gather_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
@@ -70,9 +69,6 @@ static void gather_init(const fg_op_context *context)
     const fg_gather_attributes *a = &context->node->attributes.gather;
     const int32_t *map = fg_op_table(context, GATHER_CHANNELS);
     gather_state *s = context->aux;
-    uint32_t first, range = (uint32_t)fg_gather_is_range(context->graph, context->node, &first);
-    s->copies = range || !map ? FG_COPIES_PIXELS : FG_COPIES_NOT;
-    if (context->output->home == context->inputs[GATHER_X]) s->copies = FG_COPIES_NOTHING;
     size_t channels = context->output->channels, phases = (size_t)a->phase_rows * (size_t)a->phase_cols;
     s->kind = MAP_SLICES;
     for (size_t i = 0; map && i < phases * channels; i++) {
@@ -177,7 +173,10 @@ static void gather_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-static fg_copies gather_copies(const fg_op_context *context) { return ((const gather_state *)context->aux)->copies; }
+static fg_follows gather_follows(const fg_op_context *context)
+{
+    return context->output->home == context->inputs[GATHER_X] ? FG_FOLLOWS_IN_PLACE : FG_FOLLOWS_INPUTS;
+}
 
 static int gather_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
 {
@@ -192,7 +191,7 @@ const fg_op_entry fg_op_gather = {.sizes = gather_sizes,
                                   .init = gather_init,
                                   .footprint = gather_footprint,
                                   .compute = gather_compute,
-                                  .copies = gather_copies,
+                                  .follows = gather_follows,
                                   .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
                                   .rows_read = gather_rows};
 
@@ -262,15 +261,15 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
     }
 }
 
-static fg_copies concat_copies(const fg_op_context *context)
+static fg_follows concat_follows(const fg_op_context *context)
 {
     size_t offset = 0;
     for (uint32_t k = 0; k < context->node->input_count; k++) {
         const fg_value_state *x = fg_op_input(context, k);
-        if (!lies_inside(context, x, offset)) return FG_COPIES_PIXELS;
+        if (!lies_inside(context, x, offset)) return FG_FOLLOWS_INPUTS;
         offset += x->channels;
     }
-    return FG_COPIES_NOTHING;
+    return FG_FOLLOWS_IN_PLACE;
 }
 
 static int concat_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
@@ -280,7 +279,7 @@ static int concat_rows(const fg_graph *graph, const fg_node_record *node, uint32
 
 const fg_op_entry fg_op_concat = {.footprint = concat_footprint,
                                   .compute = concat_compute,
-                                  .copies = concat_copies,
+                                  .follows = concat_follows,
                                   .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
                                   .rows_read = concat_rows};
 

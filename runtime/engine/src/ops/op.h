@@ -52,12 +52,13 @@ typedef struct fg_op_sizes {
     uint64_t footprint; /* scratch of footprint */
 } fg_op_sizes;
 
-/* What is left to do for a node whose output pixels are whole input pixels, or parts of them. */
-typedef enum fg_copies {
-    FG_COPIES_NOT, /* it computes */
-    FG_COPIES_PIXELS,
-    FG_COPIES_NOTHING /* all its numbers lie where its inputs have them */
-} fg_copies;
+/* Whether an output pixel is taken to have changed wherever an input pixel did. Comparing it would cost more than it
+ * saves: the operator does a few operations per number at most, and hardly ever returns what it did before. */
+typedef enum fg_follows {
+    FG_FOLLOWS_NOT, /* it is compared with what is held */
+    FG_FOLLOWS_INPUTS,
+    FG_FOLLOWS_IN_PLACE /* all its numbers lie where its inputs have them */
+} fg_follows;
 
 /* Values whose pixels do not follow each other in memory, since they lie inside another value. */
 enum {
@@ -77,8 +78,8 @@ typedef struct fg_op_entry {
     /* compute: writes pixel pixels[i] (row * cols + col) to out + i * out_stride. Called by several threads at once. */
     void (*compute)(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out, size_t out_stride,
                     void *scratch);
-    /* copies: an output pixel of a node that copies changed wherever an input pixel did. May be NULL: it computes. */
-    fg_copies (*copies)(const fg_op_context *context);
+    /* May be NULL: FG_FOLLOWS_NOT. Asked of nodes without a gate. */
+    fg_follows (*follows)(const fg_op_context *context);
     uint32_t apart; /* FG_APART_INPUTS, FG_APART_OUTPUT */
     /* rows_read: the rows of input k that an output row reads, cut at the input's edges; whether that can be said. May
      * be NULL: any row may be read. */
