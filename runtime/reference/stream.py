@@ -42,6 +42,7 @@ from .skip import SkipNode
 
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
+_BUSY_PUSHES = 64  # at most, until gates are tried again
 _MEASURED_ROWS = 32  # for a standard deviation, about
 _CROWDED_PIXELS = 72  # of the maps that may be crowded, at least
 
@@ -113,6 +114,8 @@ class ReferenceStream:
         self._frames = 0
         self._refreshes = 0
         self._since_refresh = 0
+        self._heavy = False  # the last push that gates decided computed most of the network
+        self._busy = 0  # so many pushes, up to the last one, were busy
 
     def push(self, frames: Sequence[Frame]) -> None:
         """Process one frame per input, each (H, W, C), uint8 or float32.
@@ -126,10 +129,13 @@ class ReferenceStream:
         scale = np.float32(0) if refreshing else self._scale
         for item, frame in zip(self._graph.inputs, fitted, strict=True):
             self._push_input(item, frame, scale, dense)
+        whole = dense or self._is_whole()
         for node, state in zip(self._graph.nodes, self._states, strict=True):
-            self._push_node(node, state, scale, dense, refreshing)
-        if self._gating and (dense or refreshing):
+            self._push_node(node, state, scale, whole, refreshing)
+        if self._gating and not self._busy and (whole or refreshing):
             self._measure()
+        if not whole and not refreshing:
+            self._heavy = self._is_heavy()
         self._frames += 1
         self._refreshes += refreshing
         self._since_refresh = 1 if dense or refreshing else self._since_refresh + 1
@@ -238,6 +244,23 @@ class ReferenceStream:
         else:
             mask[...] = dense or _bits_differ(values, held)
         held[mask] = values[mask]
+
+    def _is_whole(self) -> bool:
+        """Whether to compute everything, although gates could decide: while most of the input changes push after push,
+        in the first push after that, and once in a while to see whether gates would save now."""
+        masks = [self._masks[item.value] for item in self._graph.inputs]
+        most = 2 * sum(int(mask.sum()) for mask in masks) >= sum(mask.size for mask in masks)
+        busy = most and self._busy < _BUSY_PUSHES and (self._busy > 0 or self._heavy)
+        whole = busy or self._busy > 0
+        self._busy = self._busy + 1 if busy else 0
+        if whole:
+            self._heavy = False
+        return whole
+
+    def _is_heavy(self) -> bool:
+        macs = sum(state.macs for state in self._states)
+        dense = sum(int(state.macs_map.sum()) for state in self._states)
+        return macs > 0 and 10 * macs >= 7 * dense and not any(state.skip for state in self._states)
 
     def _push_node(self, node: Node, state: _NodeState, scale: np.float32, dense: bool, refreshing: bool) -> None:
         inputs = self._input_arrays(node)

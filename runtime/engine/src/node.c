@@ -219,9 +219,9 @@ static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state
     return fg_mask_count(out->mask, words);
 }
 
-/* The node's standard deviation, from about FG_MEASURED_ROWS rows at equal distances: all numbers of a large map say the
- * same, and to read them takes a sixth of a refresh. Summed per row in double, rows in order: equal for any thread count
- * and wherever the value lies. */
+/* The node's standard deviation, from about FG_MEASURED_ROWS rows at equal distances: all numbers of a large map say
+ * the same, and to read them takes a sixth of a refresh. Summed per row in double, rows in order: equal for any thread
+ * count and wherever the value lies. */
 static float measure(const fg_stream *stream, const fg_value_state *value)
 {
     size_t numbers = (size_t)value->cols * value->channels;
@@ -254,7 +254,7 @@ static void measure_if_due(const fg_stream *stream, const fg_node_record *node, 
                            const fg_value_state *out, uint32_t full)
 {
     if (node->gate != FG_GATE_HOLD || node->gate_std > 0.0f || !stream->config.gating || !state->stale) return;
-    if (!full && !stream->refreshing) return;
+    if (stream->busy || (!full && !stream->refreshing)) return;
     state->std = measure(stream, out);
     state->stale = 0;
 }

@@ -82,8 +82,8 @@ static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t 
     if (values) values[i] = value;
 }
 
-/* What nodes compute. Rows of values that are not kept whole lie in scratch memory, where sequences follow each other:
- * their places in it wait in offset. */
+/* What nodes compute. Rows of values that are not kept whole, without gating or in passing, lie in scratch memory,
+ * where sequences follow each other: their places in it wait in offset. */
 static void lay_out_outputs(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_sequence sequence = {.end = 0};
@@ -91,24 +91,41 @@ static void lay_out_outputs(arena *a, const fg_graph *graph, uint32_t gating, fg
     for (uint32_t i = 0; i < graph->node_count; i++) {
         uint32_t output = graph->nodes[i].output;
         const fg_value_record *record = &graph->values[output];
-        if (!gating && i == sequence.end) {
+        if (i == sequence.end) {
             fg_sequence_at(graph, i, &sequence);
             used = 0;
             if (layout->nodes) layout->nodes[i].end = sequence.end;
             if (layout->nodes) layout->nodes[i].sweeps = sequence.sweeps;
         }
-        uint32_t kept = gating ? 0 : sequence.kept[i - sequence.begin];
-        lay_out_value(a, graph, output, kept, layout->values);
+        uint32_t kept = sequence.kept[i - sequence.begin];
+        lay_out_value(a, graph, output, gating ? 0 : kept, layout->held);
+        fg_value_state *rows = gating ? layout->passing : layout->held;
+        if (rows) rows[output].kept = kept;
         if (!kept || sequence.root[i - sequence.begin] != i) continue;
-        if (layout->values) layout->values[output].offset = (size_t)used;
+        if (rows) rows[output].offset = (size_t)used;
         used += fg_round_up((uint64_t)kept * record->cols * record->channels, FG_MEMORY_ALIGN / sizeof(float));
         layout->rows_numbers = larger(layout->rows_numbers, used);
     }
 }
 
+/* Values in passing lie where the held ones do, save those of which not all rows are kept. */
+static void settle_passing(const fg_graph *graph, const fg_value_state *held, fg_value_state *passing)
+{
+    for (uint32_t i = 0; i < graph->value_count; i++) {
+        uint32_t kept = passing[i].kept, root = i;
+        while (held[root].home != FG_NONE) root = held[root].home;
+        size_t offset = held[i].offset + passing[root].offset;
+        passing[i] = held[i];
+        if (!kept) continue;
+        passing[i].kept = kept;
+        passing[i].offset = offset;
+        passing[i].data = NULL;
+    }
+}
+
 static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
-    fg_value_state *values = layout->values;
+    fg_value_state *values = layout->held;
     layout->rows_numbers = 0;
     for (uint32_t i = 0; i < graph->value_count; i++) {
         if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
@@ -123,6 +140,7 @@ static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_
     /* Homes of later nodes from the last one on, then those of earlier ones. */
     for (uint32_t i = values ? graph->node_count : 0; i-- > 0;) settle(graph, i, values);
     for (uint32_t i = 0; values && i < graph->node_count; i++) settle(graph, i, values);
+    if (layout->passing) settle_passing(graph, values, layout->passing);
 }
 
 /* One node's skip gate; total: the largest of what the stream's nodes share. */
@@ -150,7 +168,8 @@ static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_reco
 static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
-    layout->values = take(a, graph->value_count, sizeof *layout->values);
+    layout->values = layout->held = take(a, graph->value_count, sizeof *layout->held);
+    if (gating) layout->passing = take(a, graph->value_count, sizeof *layout->passing);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
     layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
@@ -221,10 +240,10 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
     layout->tile_bytes = (size_t)tile; /* where this truncates, take has found the overflow */
     layout->thread_bytes = (size_t)thread;
     layout->thread_scratch = take(a, config->threads * thread, 1);
-    if (config->gating) return;
+    fg_value_state *rows = config->gating ? layout->passing : layout->held;
     layout->rows_kept = take(a, layout->rows_numbers, sizeof *layout->rows_kept);
     for (uint32_t i = 0; layout->rows_kept && i < graph->value_count; i++) {
-        fg_value_state *value = &layout->values[i];
+        fg_value_state *value = &rows[i];
         if (!value->kept) continue;
         value->rows_kept = layout->rows_kept + value->offset;
         fg_value_place(value, 0);
@@ -310,6 +329,7 @@ static void init_nodes(fg_stream *stream)
         const fg_op_entry *op = fg_op_entry_of(node);
         if (op->init) op->init(&context);
         if (stream->nodes[i].skip) fg_skip_init(stream, i);
+        stream->skips |= stream->nodes[i].skip != NULL;
         stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);
         stream->macs_dense += fg_graph_node_macs(&stream->graph, node);
         if (node->op != FG_OP_VIEW) stream->pixels_dense += (uint64_t)context.output->rows * context.output->cols;

@@ -27,7 +27,9 @@ struct fg_stream {
     fg_graph graph; /* of model, at hand */
     fg_config config;
     fg_kernels kernels;
-    fg_value_state *values;
+    fg_value_state *values; /* held, or passing in a busy push */
+    fg_value_state *held;
+    fg_value_state *passing; /* of gated streams: without the rows that sequences need not keep */
     fg_node_state *nodes;
     fg_prepare **prepares;  /* per input, NULL where the frame is the input itself */
     uint8_t **output_data;  /* per output that is not f32: the converted numbers; else NULL */
@@ -37,6 +39,9 @@ struct fg_stream {
     uint32_t started;       /* a first push has filled every value */
     uint32_t since_refresh; /* pushes since the last push after which nothing was held back */
     uint32_t refreshing;    /* this push is a refresh */
+    uint32_t heavy;         /* the last push that gates decided computed most of the network */
+    uint32_t busy;          /* so many pushes, up to the last one, were computed whole and did not keep every value */
+    uint32_t skips;         /* a node has a skip gate */
     /* scratch */
     uint64_t *candidates; /* one mask, and behind it what footprints ask for */
     uint64_t *footprint;
@@ -62,9 +67,12 @@ enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
     FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
-    FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
+    FG_CROWDED = 2,          /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
     FG_MEASURED_ROWS = 32, /* of a map, about, for its standard deviation */
+    FG_HEAVY = 7,          /* of FG_HEAVY_OF multiply-accumulates */
+    FG_HEAVY_OF = 10,
+    FG_BUSY_PUSHES = 64, /* at most, until gates are tried again */
     FG_MAX_THREADS = 256
 };
 

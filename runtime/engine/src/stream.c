@@ -35,6 +35,58 @@ static uint32_t refresh_due(const fg_stream *stream)
 
 static uint64_t now(const fg_stream *stream) { return stream->config.clock ? stream->config.clock() : 0; }
 
+/* Whether most pixels of the inputs have changed. */
+static uint32_t most_changed(const fg_stream *stream)
+{
+    uint64_t pixels = 0, changed = 0;
+    for (uint32_t i = 0; i < stream->graph.input_count; i++) {
+        const fg_value_state *value = &stream->values[stream->graph.inputs[i].value];
+        pixels += (uint64_t)value->rows * value->cols;
+        changed += fg_mask_count(value->mask, (size_t)value->rows * value->words);
+    }
+    return changed * 2 >= pixels;
+}
+
+/* Whether to compute everything, although gates could decide. Where most of the input changes, push after push,
+ * deciding costs more than it saves: such pushes are busy, and need not even keep what only gates would read. The first
+ * one that is not computes everything, to have it again; so does one from time to time, to see whether gates would save
+ * now. */
+static uint32_t is_whole(fg_stream *stream)
+{
+    if (!stream->started || !stream->config.gating) return 1;
+    uint32_t busy = most_changed(stream) && stream->busy < FG_BUSY_PUSHES && (stream->busy || stream->heavy);
+    uint32_t whole = busy || stream->busy;
+    stream->busy = busy ? stream->busy + 1 : 0;
+    if (whole) stream->heavy = 0;
+    return whole;
+}
+
+/* After a push that gates decided. */
+static uint32_t is_heavy(const fg_stream *stream)
+{
+    uint64_t macs = 0;
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) macs += stream->nodes[i].macs;
+    return !stream->skips && macs > 0 && macs * FG_HEAVY_OF >= stream->macs_dense * FG_HEAVY;
+}
+
+static void run_nodes(fg_stream *stream, uint32_t whole)
+{
+    uint32_t passing = stream->busy || !stream->config.gating;
+    uint64_t before = now(stream);
+    for (uint32_t i = 0; i < stream->graph.node_count;) {
+        if (passing && stream->nodes[i].sweeps > 1) {
+            fg_sequence_run(stream, i);
+            i = stream->nodes[i].end;
+            before = now(stream);
+            continue;
+        }
+        fg_node_run(stream, i, whole);
+        uint64_t after = now(stream);
+        stream->nodes[i++].nanoseconds = after - before;
+        before = after;
+    }
+}
+
 fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t count, fg_error *error)
 {
     if (!stream || !frames) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "stream or frames is NULL");
@@ -51,21 +103,11 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     float scale = stream->refreshing ? 0.0f : stream->config.threshold_scale;
     uint64_t start = now(stream);
     for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
-    uint64_t before = now(stream);
-    for (uint32_t i = 0; i < graph->node_count;) {
-        const fg_node_state *state = &stream->nodes[i];
-        if (state->sweeps > 1) {
-            fg_sequence_run(stream, i);
-            i = state->end;
-            before = now(stream);
-            continue;
-        }
-        fg_node_run(stream, i, full);
-        uint64_t after = now(stream);
-        stream->nodes[i++].nanoseconds = after - before;
-        before = after;
-    }
-    stream->nanoseconds = before - start;
+    uint32_t whole = is_whole(stream);
+    stream->values = stream->busy ? stream->passing : stream->held;
+    run_nodes(stream, whole);
+    if (!whole && !stream->refreshing) stream->heavy = is_heavy(stream);
+    stream->nanoseconds = now(stream) - start;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_value_state *value = &stream->values[graph->outputs[i].value];
         if (stream->output_data[i] && (value->changed || !stream->started)) {
@@ -100,6 +142,7 @@ fg_status fg_stream_reset(fg_stream *stream)
         if (state->skip) state->skip->macs_gate = state->skip->macs_official = 0;
     }
     stream->started = 0;
+    stream->heavy = stream->busy = 0;
     stream->since_refresh = 0;
     stream->frames = stream->refreshes = 0;
     return FG_OK;

@@ -1,0 +1,67 @@
+"""Busy pushes: most of the input changes push after push, and everything is computed without being kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import runtime
+from converters.writer import to_bytes
+
+from ..conftest import image_graph
+from ..random_graphs import GraphMaker
+
+BUSY_PUSHES = 64
+
+
+def frames_of(graph, seed: int, kinds: str) -> list[list[np.ndarray]]:
+    """Per letter a push: a changes all, s a small square, n nothing."""
+    draw = np.random.default_rng(seed)
+    extents = [graph.values[item.value].extents for item in graph.inputs]
+    now = [draw.normal(size=each).astype(np.float32) for each in extents]
+    clip = []
+    for kind in kinds:
+        for frame in now:
+            if kind == "a":
+                frame[...] = draw.normal(size=frame.shape)
+            elif kind == "s":
+                frame[:3, :3] += 1
+        clip.append([frame.copy() for frame in now])
+    return clip
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_outputs_equal_dense_ones_at_threshold_0(block: int) -> None:
+    busy = smaller = 0
+    for seed in range(block * 8, block * 8 + 8):
+        graph = GraphMaker(seed, exact=False, nodes=30, large=True).graph
+        model = runtime.Model.from_bytes(to_bytes(graph))
+        dense = runtime.Stream(model, gating=False)
+        gated = [runtime.Stream(model, threshold_scale=0, refresh=3, threads=threads) for threads in (1, 3)]
+        for frame in frames_of(graph, seed, "aaaaassnaaasns"):
+            want = dense.push(*frame)
+            for stream in gated:
+                got = stream.push(*frame)
+                for name in want:
+                    assert got[name].tobytes() == want[name].tobytes(), (seed, name)
+                busy += got.macs == got.macs_dense > 0
+                smaller += got.macs < got.macs_dense
+    assert busy
+    assert smaller
+
+
+@pytest.mark.parametrize("backend", ["engine", "numpy"])
+def test_when_pushes_are_busy(backend: str) -> None:
+    graph = image_graph(alpha=1000)  # the gate never fires: what changes all the same was not decided by it
+    stream = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph)), backend=backend, refresh=0)
+    found = []
+    for frame in frames_of(graph, 0, "aaa" + "sss" + "a" * (BUSY_PUSHES + 4) + "ss"):
+        result = stream.push(*frame)
+        found.append("whole" if stream.changed_mask("conv").all() else round(result.macs / result.macs_dense, 1))
+    small = 0.1
+    assert found[:3] == ["whole", 1, "whole"]  # the first change is still decided by the gate
+    assert found[3:6] == ["whole", small, small]  # what was not kept is computed once
+    assert found[6] == 1
+    again = 7 + BUSY_PUSHES
+    assert set(found[7 : again + 1]) == {"whole"}
+    assert found[again + 1 :] == [1, "whole", "whole", small]  # from time to time the gate is tried again
