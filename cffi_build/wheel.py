@@ -57,6 +57,9 @@ def check(wheel: Path, name: str) -> str:
         library = cross.inspect(extension)
         size = extension.stat().st_size
     wrong = [f"{EXTENSION} {text}" for text in cross.complaints(library, name, {"PyInit__engine"})]
+    largest = cross.TARGETS[name].largest_engine + cross.GLUE
+    if size > largest:
+        wrong.append(f"{EXTENSION} has {size:,} bytes, more than {largest:,}")
     wrong += listing(files)
     if wheel.stat().st_size > LARGEST_WHEEL:
         wrong.append(f"the wheel has {wheel.stat().st_size} bytes, more than {LARGEST_WHEEL}")

@@ -41,6 +41,18 @@ def test_inspect_reads_the_extension():
     assert library.machine.startswith("EM_")
 
 
+def test_extension_is_small():
+    elffile = pytest.importorskip("elftools.elf.elffile")
+    with cross.Path(_engine.__file__).open("rb") as file:
+        elf = elffile.ELFFile(file)
+        targets = [target for target in cross.TARGETS.values() if target.machine == elf["e_machine"]]
+        if not targets:
+            pytest.skip("no limit for this machine")
+        loaded = 2  # SHF_ALLOC: what strip leaves
+        size = sum(section["sh_size"] for section in elf.iter_sections() if section["sh_flags"] & loaded)
+    assert size <= targets[0].largest_engine + cross.GLUE
+
+
 def test_engine_functions_are_those_of_the_header():
     bound = {name for name in dir(_engine.lib) if name.startswith("fg_")}
     assert cross.engine_functions() == bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import zipfile
 
@@ -31,11 +32,12 @@ def test_check_gives_all_reasons(tmp_path, monkeypatch):
             archive.writestr(name, "")
         archive.write(_engine.__file__, wheel.EXTENSION)
     monkeypatch.setattr(wheel, "LARGEST_WHEEL", 1000)
+    monkeypatch.setitem(cross.TARGETS, "armv7l", dataclasses.replace(cross.TARGETS["armv7l"], largest_engine=2000))
     failed = subprocess.CompletedProcess([], 1, "said so", "")
     monkeypatch.setattr(wheel, "_said", lambda *words: failed)
     with pytest.raises(cross.BuildError) as refused:
         wheel.check(path, "armv7l")
     text = str(refused.value)
-    for reason in ("not EM_ARM", "lacks .*/licenses/LICENSE", "more than 1000", "auditwheel: not manylinux_2_17_armv7l",
-                   "abi3audit: said so"):  # fmt: skip
+    for reason in ("not EM_ARM", "lacks .*/licenses/LICENSE", "more than 1000", "more than 32,000",
+                   "auditwheel: not manylinux_2_17_armv7l", "abi3audit: said so"):  # fmt: skip
         assert reason in text

@@ -5,7 +5,9 @@
 #include <stddef.h>
 
 /* No iteration reads what another one writes, though in and out may be the same array. */
-#if defined(__clang__)
+#if defined(__clang__) && defined(__OPTIMIZE_SIZE__)
+#define FG_INDEPENDENT /* it would vectorise what should be small */
+#elif defined(__clang__)
 #define FG_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
 #define FG_INDEPENDENT _Pragma("GCC ivdep")

@@ -3,6 +3,7 @@
 #include "activation_tmpl.h"
 #include "binary_tmpl.h"
 #include "frame_tmpl.h"
+#include "judge_tmpl.h"
 #include "permute_tmpl.h"
 #include "pool_tmpl.h"
 #include "reduce_tmpl.h"
