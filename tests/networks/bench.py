@@ -95,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--networks", nargs="*", choices=sorted(assets.NETWORKS), default=None)
     top.add_argument("--clips", nargs="+", choices=sorted(assets.CLIPS), default=list(DEFAULT_CLIPS))
     top.add_argument("--onnx", nargs="+", type=Path, default=[], help="networks of your own")
-    top.add_argument("--blocks", action="store_true", help="blocks of mobile networks (blocks.py)")
+    top.add_argument(
+        "--blocks", nargs="*", metavar="WORD", help="blocks of mobile networks whose title holds a word, or all"
+    )
     top.add_argument("--tflite", type=Path, help="a folder with NAME.tflite for NAME.onnx; without: beside the .onnx")
     top.add_argument("--frames", type=int, default=60, help="per clip")
     top.add_argument("--rivals", default=",".join(rivals.NAMES))
@@ -118,7 +120,7 @@ def main() -> None:
         show(json.loads(options.read.read_text()), markdown=options.markdown)
         return
     reports = []
-    for report in measured_blocks(options) if options.blocks else measured_networks(options):
+    for report in measured_blocks(options) if options.blocks is not None else measured_networks(options):
         reports.append(report)
         if options.json:
             options.json.write_text(json.dumps(reports, indent=1) + "\n")
@@ -127,7 +129,10 @@ def main() -> None:
 
 def measured_blocks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A report per block."""
-    return (block(each, options) for each in blocks.BLOCKS)
+    chosen = [
+        each for each in blocks.BLOCKS if not options.blocks or any(word in each.title for word in options.blocks)
+    ]
+    return (block(each, options) for each in chosen)
 
 
 def measured_networks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runtime import rivals
-from runtime.rivals import ncnn
+from runtime.rivals import litert, ncnn
 from runtime.video import MissingPackageError, optional
 
 MODULES = {"ort": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "litert": "ai_edge_litert", "mnn": "MNN"}
@@ -60,6 +60,29 @@ def test_litert_needs_a_file(task):
         pytest.skip("needs ai-edge-litert")
     with pytest.raises(Exception, match="needs the network as a"):
         rivals.open_session("litert", task)
+
+
+class Interpreter:
+    """Stands in for LiteRT's: two outputs in another order than the source network's."""
+
+    def __init__(self, signature):
+        self.signature = signature
+
+    def get_signature_list(self):
+        return {"serving_default": {"outputs": list(self.signature)}} if self.signature else {}
+
+    def get_signature_runner(self, key):
+        assert key == "serving_default"
+        return self
+
+    def get_output_details(self):
+        plain = [{"name": "Call:10", "index": 5}, {"name": "Call:2", "index": 7}]
+        return {name: {"index": index} for name, index in self.signature.items()} if self.signature else plain
+
+
+def test_litert_finds_outputs_by_name_or_else_by_number():
+    assert litert._targets(Interpreter({"b": 3, "a": 4}), ("a", "b")) == [4, 3]
+    assert litert._targets(Interpreter({}), ("a", "b")) == [7, 5]
 
 
 def test_relative_distance():
