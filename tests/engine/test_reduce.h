@@ -230,8 +230,9 @@ static void bench_reduce_channels_f32(context *c)
 /* --- gate_u8 --- */
 static void check_gate_u8_with(context *c, const fg_kernels *kernels)
 {
-    for (unsigned round = 0; round < 300; round++) {
-        const size_t pixels = random_below(&c->random, 200), channels = 1 + random_below(&c->random, 4);
+    for (unsigned round = 0; round < 600; round++) {
+        const size_t pixels = random_below(&c->random, round % 2 ? 200 : 70),
+                     channels = round % 3 ? 3 : 1 + random_below(&c->random, 4);
         static const uint32_t thresholds[] = {0, 1, 4, 100, 254, 255, 256, 100000};
         const uint32_t threshold = thresholds[random_below(&c->random, 8)];
         const size_t words = (pixels + 63) / 64;
@@ -240,9 +241,12 @@ static void check_gate_u8_with(context *c, const fg_kernels *kernels)
         const size_t step = 1 + random_below(&c->random, 5); /* keep most pixels near their held values */
         for (size_t i = 0; i < pixels * channels; i++)
             if (i % step) frame[i] = (uint8_t)(held[i] + (uint8_t)random_below(&c->random, 3));
+        if (round % 5 == 0) memcpy(frame, held, pixels * channels); /* all but one number is still */
+        if (round % 10 == 0 && pixels) frame[random_below(&c->random, pixels * channels)] ^= 0x80;
         outputs out = outputs_make(&c->random, pixels * channels), mask = outputs_make(&c->random, words * 8);
         outputs_copy(&out, held);
         for (size_t i = 0; i < words * 8; i++) mask.ref.data[i] = 0;
+        size_t count = 0;
         for (size_t i = 0; i < pixels; i++) { /* the definition */
             uint32_t fires = 0;
             for (size_t k = i * channels; k < (i + 1) * channels; k++)
@@ -250,12 +254,13 @@ static void check_gate_u8_with(context *c, const fg_kernels *kernels)
             if (!fires) continue;
             mask.ref.data[i / 8] = (uint8_t)(mask.ref.data[i / 8] | 1u << i % 8);
             memcpy(out.ref.data + i * channels, frame + i * channels, channels);
+            count++;
         }
         uint64_t *bits = test_memory(words * 8);
         const fg_gate_u8_args args = {frame, out.isa.data, pixels, channels, threshold, bits};
-        kernels->gate_u8(&args);
+        const size_t fired = kernels->gate_u8(&args);
         memcpy(mask.isa.data, bits, words * 8);
-        CHECK(&c->count, outputs_agree(&out) && outputs_agree(&mask),
+        CHECK(&c->count, fired == count && outputs_agree(&out) && outputs_agree(&mask),
               "gate_u8 %s: pixels %zu channels %zu threshold %u", c->isa_name, pixels, channels, threshold);
         outputs_free(&out), outputs_free(&mask);
         free(held), free(frame), free(bits);
@@ -267,36 +272,46 @@ static void truth_gate_u8(context *c) { check_gate_u8_with(c, &c->ref); }
 
 static void bench_gate_u8(context *c)
 {
-    static uint8_t frame[640 * 3], held[640 * 3];
+    static uint8_t frames[2][640 * 3], held[640 * 3];
     uint64_t mask[10];
-    const fg_gate_u8_args args = {frame, held, 640, 3, 4, mask};
+    unsigned turn = 0;
+    for (size_t i = 0; i < sizeof held; i++) frames[1][i] = i % 6 ? 0 : 9; /* one number in every other pixel */
+    fg_gate_u8_args args = {frames[0], held, 640, 3, 4, mask};
     BENCH(c, "gate_u8 3 channels, quiet", 640, c->isa.gate_u8(&args));
+    BENCH(c, "gate_u8 3 channels, half", 640, (args.frame = frames[turn++ % 2], c->isa.gate_u8(&args)));
 }
 
 /* --- normalize_u8 --- */
 static void check_normalize_u8_with(context *c, const fg_kernels *kernels)
 {
-    static const uint32_t orders[][4] = {{0, 1, 2, 3}, {2, 1, 0, 3}, {3, 0, 1, 2}};
-    for (unsigned round = 0; round < 200; round++) {
-        const size_t pixels = random_below(&c->random, 100), channels = 1 + random_below(&c->random, 4);
+    static const uint32_t orders[][4] = {{0, 1, 2, 3}, {2, 1, 0, 3}, {3, 0, 1, 2}, {1, 1, 0, 2}};
+    for (unsigned round = 0; round < 400; round++) {
+        const size_t pixels = random_below(&c->random, 200), channels = round % 3 ? 3 : 1 + random_below(&c->random, 4);
+        const size_t share = 1 + random_below(&c->random, 60);
         uint32_t order[4];
         float mean[4], scale[4];
         for (size_t k = 0; k < 4; k++) {
-            order[k] = orders[round % 3][k] % (uint32_t)channels;
+            order[k] = orders[round % 4][k] % (uint32_t)channels;
             mean[k] = random_float(&c->random, 128.0f), scale[k] = random_float(&c->random, 1.0f);
         }
         uint8_t *x = random_bytes(&c->random, pixels * channels);
+        uint64_t *mask = test_memory((pixels + 63) / 64 * sizeof *mask);
+        for (size_t i = 0; i < (pixels + 63) / 64; i++) mask[i] = 0;
+        for (size_t i = 0; i < pixels; i++)
+            if (random_below(&c->random, share) == 0) mask[i / 64] |= (uint64_t)1 << i % 64;
         outputs out = outputs_make(&c->random, pixels * channels * sizeof(float));
+        for (size_t i = 0; i < pixels * channels; i++) AS_FLOATS(out.ref)[i] = AS_FLOATS(out.isa)[i] = 1e9f;
         for (size_t i = 0; i < pixels * channels; i++) {
-            const size_t k = i % channels;
-            AS_FLOATS(out.ref)[i] = ((float)x[i - k + order[k]] - mean[k]) * scale[k];
+            const size_t k = i % channels, first = i / channels / 8 * 8;
+            if (mask[first / 64] >> first % 64 & 0xFF)
+                AS_FLOATS(out.ref)[i] = ((float)x[i - k + order[k]] - mean[k]) * scale[k];
         }
-        const fg_normalize_u8_args args = {x, AS_FLOATS(out.isa), pixels, channels, order, mean, scale};
+        const fg_normalize_u8_args args = {x, AS_FLOATS(out.isa), pixels, channels, mask, order, mean, scale};
         kernels->normalize_u8(&args);
-        CHECK(&c->count, outputs_agree(&out), "normalize_u8 %s: pixels %zu channels %zu", c->isa_name, pixels,
-              channels);
+        CHECK(&c->count, outputs_agree(&out), "normalize_u8 %s: pixels %zu channels %zu order %u%u%u share %zu",
+              c->isa_name, pixels, channels, order[0], order[1], order[2], share);
         outputs_free(&out);
-        free(x);
+        free(x), free(mask);
     }
 }
 
@@ -307,43 +322,74 @@ static void bench_normalize_u8(context *c)
 {
     static uint8_t x[640 * 3];
     static float out[640 * 3];
+    uint64_t all[10], some[10];
     const uint32_t order[3] = {2, 1, 0};
     const float mean[3] = {1.0f, 2.0f, 3.0f}, scale[3] = {0.5f, 0.25f, 0.125f};
-    const fg_normalize_u8_args args = {x, out, 640, 3, order, mean, scale};
+    for (size_t i = 0; i < 10; i++) all[i] = ~(uint64_t)0, some[i] = (uint64_t)1 << i * 5;
+    fg_normalize_u8_args args = {x, out, 640, 3, all, order, mean, scale};
     BENCH(c, "normalize_u8 3 channels", 640, c->isa.normalize_u8(&args));
+    args.mask = some;
+    BENCH(c, "normalize_u8 10 scattered", 10, c->isa.normalize_u8(&args));
 }
 
 /* --- resize_row_u8 --- */
+enum { RESIZE_PIXELS = 400 };
+
+/* A row's way from width columns: as they are, halved, a stretch as frames have it, or anything a table may say. */
+static void random_columns(test_random *random, size_t width, size_t channels, fg_resize_row_u8_args *args,
+                           uint32_t *starts, uint16_t *weights)
+{
+    const int even = random_below(random, 2) == 0;
+    uint32_t last = 0;
+    if (args->columns == FG_COLUMNS_SAME) args->pixels = width;
+    if (args->columns == FG_COLUMNS_HALVED) args->pixels = width / 2;
+    for (size_t i = 0; i < args->pixels; i++) {
+        if (args->columns == FG_COLUMNS_SAME) {
+            last = (uint32_t)i, weights[i] = 0;
+        } else if (args->columns == FG_COLUMNS_HALVED) {
+            last = (uint32_t)i * 2, weights[i] = 1024;
+        } else if (even) {
+            last = (uint32_t)(i * width / args->pixels), weights[i] = (uint16_t)(i * 777 % 2049);
+        } else {
+            const size_t most = width / args->pixels * 2 + 1, left = width - last;
+            last += (uint32_t)random_below(random, left < most ? left : most);
+            weights[i] = (uint16_t)(i % 4 ? random_below(random, 2049) : i % 8 * 512);
+        }
+        starts[i] = last * (uint32_t)channels;
+    }
+    args->starts = starts, args->weights = weights, args->row_bytes = width * channels;
+    if (args->columns == FG_COLUMNS_HALVED) args->row_bytes = args->pixels * 2 * channels;
+}
+
 static void check_resize_row_u8_with(context *c, const fg_kernels *kernels)
 {
-    for (unsigned round = 0; round < 200; round++) {
-        enum { MOST = 90 };
-        const size_t pixels = random_below(&c->random, MOST), channels = 1 + random_below(&c->random, 4);
-        const size_t width =
-            1 + random_below(&c->random, round % 3 ? 60 : 2000); /* also more columns than a buffer holds */
-        uint32_t left[MOST], right[MOST];
-        uint16_t weight[MOST];
-        const uint32_t row_weight = round % 5 ? (uint32_t)random_below(&c->random, 2049) : round % 2 * 2048;
-        for (size_t i = 0; i < pixels; i++) {
-            const size_t last = i ? left[i - 1] : 0, most = width / pixels * 2 + 1;
-            left[i] = (uint32_t)(last + random_below(&c->random, width - last < most ? width - last : most));
-            right[i] = left[i] + (left[i] + 1 < width);
-            weight[i] = (uint16_t)(i % 4 ? random_below(&c->random, 2049) : i % 8 * 512);
-        }
-        uint8_t *top = random_bytes(&c->random, width * channels), *bottom = random_bytes(&c->random, width * channels);
-        if (round % 7 == 0) memset(top, 255, width * channels), memset(bottom, 255, width * channels);
-        outputs out = outputs_make(&c->random, pixels * channels);
-        for (size_t i = 0; i < pixels * channels; i++) {
-            const size_t j = i / channels, k = i % channels;
-            const uint64_t v = weight[j], l = left[j] * channels + k, r = right[j] * channels + k;
+    static uint32_t starts[RESIZE_PIXELS];
+    static uint16_t weights[RESIZE_PIXELS];
+    static const uint32_t row_weights[] = {0, 2048, 1024, 1, 2047};
+    for (unsigned round = 0; round < 900; round++) {
+        test_random *random = &c->random;
+        const size_t channels = round % 4 ? 3 : 1 + random_below(random, 4), width = 1 + random_below(random, 300);
+        fg_resize_row_u8_args args = {.columns = (fg_columns)(round % 3),
+                                      .channels = channels,
+                                      .pixels = random_below(random, round % 5 ? 60 : RESIZE_PIXELS),
+                                      .row_weight = round % 2 ? (uint32_t)random_below(random, 2049)
+                                                              : row_weights[random_below(random, 5)]};
+        random_columns(random, width, channels, &args, starts, weights);
+        uint8_t *top = random_bytes(random, args.row_bytes), *bottom = random_bytes(random, args.row_bytes);
+        if (round % 7 == 0) memset(top, 255, args.row_bytes), memset(bottom, round % 2 ? 255 : 0, args.row_bytes);
+        outputs out = outputs_make(random, args.pixels * channels);
+        for (size_t i = 0; i < args.pixels * channels; i++) { /* the definition */
+            const size_t j = i / channels, l = starts[j] + i % channels;
+            const size_t r = starts[j] + channels < args.row_bytes ? l + channels : l;
+            const uint64_t v = weights[j], w = args.row_weight;
             const uint64_t a = top[l] * (2048 - v) + top[r] * v, b = bottom[l] * (2048 - v) + bottom[r] * v;
-            out.ref.data[i] = (uint8_t)((a * (2048 - row_weight) + b * row_weight + (1u << 21)) >> 22);
+            out.ref.data[i] = (uint8_t)((a * (2048 - w) + b * w + (1u << 21)) >> 22);
         }
-        const fg_resize_row_u8_args args = {top,    bottom, row_weight, left,        right,
-                                            weight, pixels, channels,   out.isa.data};
+        args.top = top, args.bottom = bottom, args.out = out.isa.data;
         kernels->resize_row_u8(&args);
-        CHECK(&c->count, outputs_agree(&out), "resize_row_u8 %s: pixels %zu channels %zu width %zu row weight %u",
-              c->isa_name, pixels, channels, width, row_weight);
+        CHECK(&c->count, outputs_agree(&out),
+              "resize_row_u8 %s: columns %d pixels %zu channels %zu width %zu row weight %u", c->isa_name,
+              (int)args.columns, args.pixels, channels, width, args.row_weight);
         outputs_free(&out);
         free(top), free(bottom);
     }
@@ -354,12 +400,18 @@ static void truth_resize_row_u8(context *c) { check_resize_row_u8_with(c, &c->re
 
 static void bench_resize_row_u8(context *c)
 {
-    static uint8_t top[640 * 3], bottom[640 * 3], out[320 * 3];
-    static uint32_t left[320], right[320];
-    static uint16_t weight[320];
-    for (uint32_t i = 0; i < 320; i++) left[i] = 2 * i, right[i] = 2 * i + 1, weight[i] = 1024;
-    const fg_resize_row_u8_args args = {top, bottom, 1024, left, right, weight, 320, 3, out};
-    BENCH(c, "resize_row_u8 3 channels", 320, c->isa.resize_row_u8(&args));
+    static uint8_t top[640 * 3], bottom[640 * 3], out[640 * 3];
+    static uint32_t starts[416];
+    static uint16_t weights[416];
+    for (uint32_t i = 0; i < 416; i++) starts[i] = i * 20 / 13 * 3, weights[i] = (uint16_t)(i * 631 % 2048);
+    fg_resize_row_u8_args args = {top, bottom, 640 * 3, 683, FG_COLUMNS_SAME, starts, weights, 640, 3, out};
+    BENCH(c, "resize_row_u8 same", 640, c->isa.resize_row_u8(&args));
+    args.columns = FG_COLUMNS_HALVED, args.pixels = 320;
+    BENCH(c, "resize_row_u8 halved", 320, c->isa.resize_row_u8(&args));
+    args.columns = FG_COLUMNS_LISTED, args.pixels = 416;
+    BENCH(c, "resize_row_u8 listed", 416, c->isa.resize_row_u8(&args));
+    args.row_weight = 0;
+    BENCH(c, "resize_row_u8 listed, one row", 416, c->isa.resize_row_u8(&args));
 }
 
 #endif

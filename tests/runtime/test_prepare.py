@@ -65,7 +65,9 @@ def cases(draw: st.DrawFn) -> tuple[Model, list[Frame], float]:
             frames.append(np.clip(frames[-1] + noise, 0, 255).astype(np.uint8))
             continue
         fixed = resize == Resize.NONE or draw(st.booleans())
-        size = (height, width) if fixed else (draw(st.integers(1, 90)), draw(st.integers(1, 200)))
+        odd = draw(st.integers(1, 90)), draw(st.integers(1, 200))
+        usual = height * draw(st.integers(1, 2)), width * draw(st.integers(1, 2))  # ways of their own for such columns
+        size = (height, width) if fixed else draw(st.sampled_from([odd, usual, (odd[0], usual[1])]))
         padded = rng.integers(0, 256, (size[0], size[1] + 3, channels)).astype(np.uint8)
         frames.append(padded[:, : size[1]])  # a row stride of its own
     return model, frames, draw(st.sampled_from([0.0, 0.5, 1.0]))

@@ -1,4 +1,5 @@
-/* prepare.c: see prepare.h. Works row by row, so that a still frame costs one resize and one compare. */
+/* prepare.c: see prepare.h. Works row by row, so that a still frame costs one resize and one compare, and no resize
+ * where the frame's rows are the network's. */
 #include "prepare.h"
 
 #include <string.h>
@@ -6,12 +7,13 @@
 #include "graph.h"
 
 struct fg_prepare {
-    uint32_t frame_height, frame_width;   /* the size the tables are for; 0: none yet */
-    uint32_t top, left, height, width;    /* where the frame lies in the network's image */
-    uint32_t *source_left, *source_right; /* per column of the network's image: columns of the frame */
-    uint16_t *weight;                     /* of source_right, in 1/2048 */
-    uint8_t *held;                        /* rows x cols x channels: what the network has seen */
-    uint8_t *row;                         /* one resized row */
+    uint32_t frame_height, frame_width; /* the size the tables are for; 0: none yet */
+    uint32_t top, left, height, width;  /* where the frame lies in the network's image */
+    fg_columns columns;
+    uint32_t *starts;  /* per column, as resize_row_u8 wants them */
+    uint16_t *weights; /* per column */
+    uint8_t *held;     /* rows x cols x channels: what the network has seen */
+    uint8_t *row;      /* one resized row */
 };
 
 static size_t align_up(size_t bytes) { return (bytes + FG_MEMORY_ALIGN - 1) / FG_MEMORY_ALIGN * FG_MEMORY_ALIGN; }
@@ -26,16 +28,14 @@ static size_t lay_out(fg_prepare *prepare, const fg_input_record *input, const f
 {
     const size_t cols = value->cols, row_bytes = cols * value->channels;
     const int resized = input->resize != FG_RESIZE_NONE;
-    const size_t left_at = align_up(sizeof(fg_prepare));
-    const size_t right_at = left_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
-    const size_t weight_at = right_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
-    const size_t row_at = weight_at + align_up(resized ? cols * sizeof(uint16_t) : 0);
+    const size_t starts_at = align_up(sizeof(fg_prepare));
+    const size_t weights_at = starts_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
+    const size_t row_at = weights_at + align_up(resized ? cols * sizeof(uint16_t) : 0);
     const size_t held_at = row_at + align_up(resized ? row_bytes : 0);
     if (prepare) {
         uint8_t *base = (uint8_t *)prepare;
-        prepare->source_left = (uint32_t *)(void *)(base + left_at);
-        prepare->source_right = (uint32_t *)(void *)(base + right_at);
-        prepare->weight = (uint16_t *)(void *)(base + weight_at);
+        prepare->starts = (uint32_t *)(void *)(base + starts_at);
+        prepare->weights = (uint16_t *)(void *)(base + weights_at);
         prepare->row = base + row_at;
         prepare->held = base + held_at;
     }
@@ -112,37 +112,44 @@ static void set_geometry(fg_prepare *prepare, const fg_input_record *input, cons
     const int centred = input->align == FG_ALIGN_CENTER;
     prepare->top = centred ? (value->rows - prepare->height) / 2 : 0;
     prepare->left = centred ? (value->cols - prepare->width) / 2 : 0;
+    prepare->columns = prepare->width == frame->width       ? FG_COLUMNS_SAME
+                       : prepare->width * 2 == frame->width ? FG_COLUMNS_HALVED
+                                                            : FG_COLUMNS_LISTED;
     for (uint32_t i = 0; i < prepare->width; i++) {
-        prepare->weight[i] =
-            source_of(i, frame->width, prepare->width, &prepare->source_left[i], &prepare->source_right[i]);
+        uint32_t left, right;
+        prepare->weights[i] = source_of(i, frame->width, prepare->width, &left, &right);
+        prepare->starts[i] = left * value->channels;
     }
 }
 
-/* Row i of the network's image into row. */
-static void resize_row(const fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
-                       const fg_kernels *kernels, const fg_frame *frame, uint32_t i, uint8_t *row)
+/* Row i of the network's image: in the frame where it is a whole row of it, else made in prepare->row. */
+static const uint8_t *resized_row(const fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
+                                  const fg_kernels *kernels, const fg_frame *frame, uint32_t i)
 {
-    const size_t channels = value->channels;
+    const size_t channels = value->channels, place = (size_t)prepare->left * channels;
+    const size_t bytes = value->cols * channels, used = prepare->width * channels;
+    uint8_t *row = prepare->row;
     if (i < prepare->top || i - prepare->top >= prepare->height) {
-        memset(row, (int)input->fill, value->cols * channels);
-        return;
+        memset(row, (int)input->fill, bytes);
+        return row;
     }
     uint32_t top, bottom;
     const uint16_t row_weight = source_of(i - prepare->top, frame->height, prepare->height, &top, &bottom);
     const uint8_t *pixels = frame->data;
     const fg_resize_row_u8_args args = {.top = pixels + top * frame->row_stride_bytes,
                                         .bottom = pixels + bottom * frame->row_stride_bytes,
+                                        .row_bytes = frame->width * channels,
                                         .row_weight = row_weight,
-                                        .left = prepare->source_left,
-                                        .right = prepare->source_right,
-                                        .weight = prepare->weight,
+                                        .columns = prepare->columns,
+                                        .starts = prepare->starts,
+                                        .weights = prepare->weights,
                                         .pixels = prepare->width,
                                         .channels = channels,
-                                        .out = row + prepare->left * channels};
-    if (prepare->width < value->cols) {
-        memset(row, (int)input->fill, value->cols * channels);
-    }
+                                        .out = row + place};
+    if (prepare->columns == FG_COLUMNS_SAME && row_weight == 0 && used == bytes) return args.top;
+    if (used < bytes) memset(row, (int)input->fill, bytes);
     kernels->resize_row_u8(&args);
+    return row;
 }
 
 static void set_all(uint64_t *mask, size_t pixels)
@@ -153,42 +160,6 @@ static void set_all(uint64_t *mask, size_t pixels)
     if (pixels) {
         *mask = ((uint64_t)1 << pixels) - 1;
     }
-}
-
-/* Converts one row's changed pixels, run by run. Returns how many there are. */
-static size_t normalize_row(const fg_input_record *input, const fg_kernels *kernels, const uint8_t *held, size_t pixels,
-                            size_t channels, const uint64_t *mask, float *out)
-{
-    size_t changed = 0;
-    for (size_t i = 0; i < pixels;) {
-        const uint64_t word = mask[i / 64] >> (i % 64);
-        if (word == 0) {
-            i = (i / 64 + 1) * 64;
-            continue;
-        }
-        i += (size_t)__builtin_ctzll(word);
-        size_t end = i;
-        while (end < pixels) { /* to the first bit that is not set */
-            const uint64_t clear = ~(mask[end / 64] >> (end % 64));
-            const size_t rest = 64 - end % 64, ones = clear ? (size_t)__builtin_ctzll(clear) : 64;
-            end += ones < rest ? ones : rest;
-            if (ones < rest) {
-                break;
-            }
-        }
-        end = end < pixels ? end : pixels;
-        const fg_normalize_u8_args args = {.x = held + i * channels,
-                                           .out = out + i * channels,
-                                           .pixels = end - i,
-                                           .channels = channels,
-                                           .order = input->channel_order,
-                                           .mean = input->mean,
-                                           .scale = input->scale};
-        kernels->normalize_u8(&args);
-        changed += end - i;
-        i = end;
-    }
-    return changed;
 }
 
 size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
@@ -205,24 +176,27 @@ size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const f
     for (uint32_t i = 0; i < value->rows; i++) {
         uint8_t *held = prepare->held + i * row_numbers;
         uint64_t *row_mask = mask + i * words;
-        const uint8_t *row = (const uint8_t *)frame->data + i * frame->row_stride_bytes;
-        if (!direct) {
-            resize_row(prepare, input, value, kernels, frame, i, prepare->row);
-            row = prepare->row;
-        }
+        const uint8_t *row = direct ? (const uint8_t *)frame->data + i * frame->row_stride_bytes
+                                    : resized_row(prepare, input, value, kernels, frame, i);
+        const fg_gate_u8_args gate = {
+            .frame = row, .held = held, .pixels = cols, .channels = channels, .threshold = threshold, .mask = row_mask};
+        const fg_normalize_u8_args normalize = {.x = held,
+                                                .out = out + i * row_numbers,
+                                                .pixels = cols,
+                                                .channels = channels,
+                                                .mask = row_mask,
+                                                .order = input->channel_order,
+                                                .mean = input->mean,
+                                                .scale = input->scale};
+        size_t fired = cols;
         if (first) {
             memcpy(held, row, row_numbers);
             set_all(row_mask, cols);
         } else {
-            const fg_gate_u8_args gate = {.frame = row,
-                                          .held = held,
-                                          .pixels = cols,
-                                          .channels = channels,
-                                          .threshold = threshold,
-                                          .mask = row_mask};
-            kernels->gate_u8(&gate);
+            fired = kernels->gate_u8(&gate);
         }
-        changed += normalize_row(input, kernels, held, cols, channels, row_mask, out + i * row_numbers);
+        if (fired) kernels->normalize_u8(&normalize);
+        changed += fired;
     }
     return changed;
 }

@@ -1,9 +1,11 @@
-/* frame_tmpl.h: kernels on camera bytes. Included by one file per instruction set; the compiler vectorises. */
+/* frame_tmpl.h: kernels on camera bytes in plain C: the scalar twins, and what instruction sets leave to the compiler.
+ */
 #include "kernels.h"
 #include "loops.h"
 
 #include <string.h>
 
+/* --- gate_u8 --- */
 /* One bit per pixel for up to 64 pixels. */
 FG_INLINE uint64_t changed_pixels(const uint8_t *restrict frame, const uint8_t *restrict held, size_t pixels,
                                   const size_t channels, uint32_t threshold)
@@ -28,66 +30,69 @@ FG_INLINE uint64_t changed_pixels(const uint8_t *restrict frame, const uint8_t *
     return bits;
 }
 
-FG_INLINE void gate_channels(const fg_gate_u8_args *args, const size_t channels)
+FG_INLINE size_t gate_channels(const fg_gate_u8_args *args, const size_t channels)
 {
     const uint32_t threshold = args->threshold < 255 ? args->threshold : 255;
+    size_t fired = 0;
     for (size_t base = 0; base < args->pixels; base += 64) {
         const size_t pixels = fg_at_most(args->pixels - base, 64);
         const uint8_t *frame = args->frame + base * channels;
         uint8_t *held = args->held + base * channels;
-        if (memcmp(frame, held, pixels * channels) == 0) { /* a still picture costs one look; noise differs at once */
-            args->mask[base / 64] = 0;
-            continue;
-        }
-        uint64_t bits = changed_pixels(frame, held, pixels, channels, threshold);
+        uint64_t bits = 0; /* a still picture costs one look; noise differs at once */
+        if (memcmp(frame, held, pixels * channels) != 0)
+            bits = changed_pixels(frame, held, pixels, channels, threshold);
         args->mask[base / 64] = bits;
         if (bits == ~(uint64_t)0) {
             memcpy(held, frame, 64 * channels);
+            fired += 64;
             continue;
         }
-        for (size_t i = 0; bits; i++, bits >>= 1)
-            if (bits & 1)
-                for (size_t c = 0; c < channels; c++) held[i * channels + c] = frame[i * channels + c];
+        for (; bits; bits &= bits - 1, fired++) {
+            const size_t at = (size_t)__builtin_ctzll(bits) * channels;
+            for (size_t c = 0; c < channels; c++) held[at + c] = frame[at + c];
+        }
     }
+    return fired;
 }
 
-static void gate_u8(const fg_gate_u8_args *args)
+FG_UNUSED static size_t gate_u8(const fg_gate_u8_args *args)
 {
-    /* clang-format off */
     switch (args->channels) {
-    case 1: gate_channels(args, 1); break;
-    case 2: gate_channels(args, 2); break;
-    case 3: gate_channels(args, 3); break;
-    default: gate_channels(args, 4); break;
+    case 1: return gate_channels(args, 1);
+    case 2: return gate_channels(args, 2);
+    case 3: return gate_channels(args, 3);
+    default: return gate_channels(args, 4);
     }
-    /* clang-format on */
 }
 
-enum { FG_NORMALIZE_PIXELS = 16 };
+/* --- normalize_u8 --- */
+enum { FG_EIGHT = 8 };
 
-/* Sixteen pixels at a time in the network's channel order, with means and scales repeated to match: plain runs of
- * numbers, which vectorise. What is left goes pixel by pixel. */
+FG_INLINE int any_of_eight(const uint64_t *mask, size_t first) { return (mask[first / 64] >> first % 64 & 0xFF) != 0; }
+
+/* Eight pixels at a time in the network's channel order, with means and scales repeated to match: plain runs of
+ * numbers, which vectorise. */
 FG_INLINE void normalize_channels(const fg_normalize_u8_args *args, const size_t channels)
 {
-    enum { MOST = FG_NORMALIZE_PIXELS * 4 };
-    const size_t block = FG_NORMALIZE_PIXELS * channels, blocks = args->pixels / FG_NORMALIZE_PIXELS;
-    const uint8_t *x = args->x;
-    float *out = args->out, mean[MOST], scale[MOST];
-    for (size_t k = 0; blocks && k < block; k++) {
+    enum { MOST = FG_EIGHT * 4 };
+    float mean[MOST], scale[MOST];
+    for (size_t k = 0; k < FG_EIGHT * channels; k++) {
         mean[k] = args->mean[k % channels];
         scale[k] = args->scale[k % channels];
     }
-    for (size_t b = 0; b < blocks; b++, x += block, out += block) {
-        uint8_t ordered[MOST];
-        for (size_t p = 0; p < FG_NORMALIZE_PIXELS; p++)
+    for (size_t i = 0; i < args->pixels; i += FG_EIGHT) {
+        const size_t pixels = fg_at_most(args->pixels - i, FG_EIGHT);
+        const uint8_t *x = args->x + i * channels;
+        float *out = args->out + i * channels;
+        uint8_t ordered[MOST] = {0};
+        if (!any_of_eight(args->mask, i)) continue;
+        for (size_t p = 0; p < pixels; p++)
             for (size_t c = 0; c < channels; c++) ordered[p * channels + c] = x[p * channels + args->order[c]];
-        for (size_t k = 0; k < block; k++) out[k] = ((float)ordered[k] - mean[k]) * scale[k];
+        for (size_t k = 0; k < pixels * channels; k++) out[k] = ((float)ordered[k] - mean[k]) * scale[k];
     }
-    for (size_t p = blocks * FG_NORMALIZE_PIXELS; p < args->pixels; p++, x += channels, out += channels)
-        for (size_t c = 0; c < channels; c++) out[c] = ((float)x[args->order[c]] - args->mean[c]) * args->scale[c];
 }
 
-static void normalize_u8(const fg_normalize_u8_args *args)
+FG_UNUSED static void normalize_u8(const fg_normalize_u8_args *args)
 {
     /* clang-format off */
     switch (args->channels) {
@@ -99,46 +104,38 @@ static void normalize_u8(const fg_normalize_u8_args *args)
     /* clang-format on */
 }
 
-enum { FG_RESIZE_BUFFER = 1024, FG_RESIZE_PIXELS = 64 };
-
-/* Output pixels begin .. end - 1, whose source columns from first on are count / channels: rows are blended first, over
- * contiguous bytes, then columns, in integers, where the order does not matter. Several channels are worked on as four,
- * what a pixel has too much is overwritten by the next one. */
-FG_INLINE void resize_span(const fg_resize_row_u8_args *args, const size_t channels, size_t begin, size_t end,
-                           size_t first, size_t count)
+/* --- resize_row_u8 --- */
+/* Numbers begin .. end - 1 where columns stay as they are: 2048 is taken out of both weights' product. */
+FG_INLINE void blend_rows(const fg_resize_row_u8_args *args, size_t begin, size_t end)
 {
-    uint32_t blended[FG_RESIZE_BUFFER + 4], results[FG_RESIZE_PIXELS * 4 + 4];
-    const size_t lanes = channels == 1 ? 1 : 4;
     const uint32_t lower = args->row_weight, upper = 2048 - lower;
-    const uint8_t *top = args->top + first * channels, *bottom = args->bottom + first * channels;
-    uint8_t *out = args->out + begin * channels;
-    for (size_t k = 0; k < count; k++) blended[k] = top[k] * upper + bottom[k] * lower;
-    memset(blended + count, 0, 4 * sizeof *blended);
-    for (size_t i = begin; i < end; i++) {
-        const uint32_t *left = blended + (args->left[i] - first) * channels;
-        const uint32_t *right = blended + (args->right[i] - first) * channels;
-        const uint32_t v = args->weight[i], u = 2048 - v;
-        uint32_t pixel[4];
-        for (size_t c = 0; c < lanes; c++) pixel[c] = (left[c] * u + right[c] * v + (1u << 21)) >> 22;
-        memcpy(results + (i - begin) * channels, pixel, lanes * sizeof *pixel);
-    }
-    for (size_t k = 0; k < (end - begin) * channels; k++) out[k] = (uint8_t)results[k];
+    for (size_t k = begin; k < end; k++)
+        args->out[k] = (uint8_t)((args->top[k] * upper + args->bottom[k] * lower + (1u << 10)) >> 11);
 }
 
 FG_INLINE void resize_channels(const fg_resize_row_u8_args *args, const size_t channels)
 {
-    for (size_t begin = 0, end; begin < args->pixels; begin = end) {
-        const size_t first = args->left[begin];
-        size_t pixels = fg_at_most(args->pixels - begin, FG_RESIZE_PIXELS), count;
-        while ((count = (args->right[begin + pixels - 1] - first + 1) * channels) > FG_RESIZE_BUFFER)
-            pixels = (pixels + 1) / 2;
-        end = begin + pixels;
-        resize_span(args, channels, begin, end, first, count);
+    const int halved = args->columns == FG_COLUMNS_HALVED;
+    const uint32_t lower = args->row_weight, upper = 2048 - lower;
+    uint8_t *out = args->out;
+    for (size_t i = 0; i < args->pixels; i++, out += channels) {
+        const size_t left = halved ? 2 * i * channels : args->starts[i];
+        const size_t right = left + channels < args->row_bytes ? left + channels : left;
+        const uint32_t v = halved ? 1024 : args->weights[i], u = 2048 - v;
+        for (size_t c = 0; c < channels; c++) {
+            const uint32_t a = args->top[left + c] * u + args->top[right + c] * v;
+            const uint32_t b = args->bottom[left + c] * u + args->bottom[right + c] * v;
+            out[c] = (uint8_t)((a * upper + b * lower + (1u << 21)) >> 22);
+        }
     }
 }
 
-static void resize_row_u8(const fg_resize_row_u8_args *args)
+FG_UNUSED static void resize_row_u8(const fg_resize_row_u8_args *args)
 {
+    if (args->columns == FG_COLUMNS_SAME) {
+        blend_rows(args, 0, args->pixels * args->channels);
+        return;
+    }
     /* clang-format off */
     switch (args->channels) {
     case 1: resize_channels(args, 1); break;
@@ -147,4 +144,34 @@ static void resize_row_u8(const fg_resize_row_u8_args *args)
     default: resize_channels(args, 4); break;
     }
     /* clang-format on */
+}
+
+/* The columns that some pixels are made of, with room for vectors to read beyond them. */
+enum { FG_COPIED = 240 };
+
+typedef struct copied_columns {
+    uint8_t top[FG_COPIED + 32], bottom[FG_COPIED + 32];
+    uint32_t starts[8];
+    uint16_t weights[8];
+    size_t pixels;
+} copied_columns;
+
+/* Of as many as will do of up to most pixels (at most eight) from first on, listed ones. Behind the row's last column
+ * it stands again. */
+FG_UNUSED static void copy_columns(const fg_resize_row_u8_args *args, size_t first, size_t most, copied_columns *c)
+{
+    const size_t channels = args->channels, from = args->starts[first];
+    size_t pixels = fg_at_most(args->pixels - first, most), bytes;
+    while ((bytes = args->starts[first + pixels - 1] - from + 2 * channels) > FG_COPIED) pixels /= 2;
+    bytes = fg_at_most(bytes, args->row_bytes - from);
+    memset(c, 0, sizeof *c);
+    memcpy(c->top, args->top + from, bytes);
+    memcpy(c->top + bytes, args->top + args->row_bytes - channels, channels);
+    memcpy(c->bottom, args->bottom + from, bytes);
+    memcpy(c->bottom + bytes, args->bottom + args->row_bytes - channels, channels);
+    for (size_t p = 0; p < pixels; p++) {
+        c->starts[p] = args->starts[first + p] - (uint32_t)from;
+        c->weights[p] = args->weights[first + p];
+    }
+    c->pixels = pixels;
 }

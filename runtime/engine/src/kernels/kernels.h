@@ -172,7 +172,7 @@ typedef struct fg_reduce_channels_f32_args {
 
 /* For each of pixels pixels: if any |frame - held| over its channels exceeds threshold (an integer compare: 0 fires
  * where they differ), copies the pixel to held and sets its bit; bits are written for whole 64-bit words (the rest 0).
- */
+ * Returns how many fired. */
 typedef struct fg_gate_u8_args {
     const uint8_t *frame;
     uint8_t *held;
@@ -181,24 +181,32 @@ typedef struct fg_gate_u8_args {
     uint64_t *mask;
 } fg_gate_u8_args;
 
-/* out[i * channels + c] = ((float)x[i * channels + order[c]] - mean[c]) * scale[c] for i < pixels. */
+/* out[i * channels + c] = ((float)x[i * channels + order[c]] - mean[c]) * scale[c] for i < pixels, in every eight
+ * pixels (from a multiple of eight on) of which one has its bit set in mask. */
 typedef struct fg_normalize_u8_args {
     const uint8_t *x;
     float *out;
     size_t pixels, channels; /* channels 1 to 4 */
+    const uint64_t *mask;    /* no bit is set from pixels on */
     const uint32_t *order;
     const float *mean, *scale;
 } fg_normalize_u8_args;
 
-/* left never falls, right is left or left + 1. Bilinear: out[j] of pixel i, channel c from rows top and bottom, columns
- * left[i] and right[i]; weights in 1/2048: h(row) = row[left] * (2048 - weight[i]) + row[right] * weight[i]; out =
- * (h(top) * (2048 - row_weight) + h(bottom) * row_weight + 2^21) >> 22. */
+/* The columns of a row that pixel i of a resized row is made of, and the weight of the right one in 1/2048. Same:
+ * column i alone, weight 0; halved: columns 2 i and 2 i + 1, weight 1024; listed: the column that begins starts[i]
+ * bytes from the row's and the one after it, if there is one, weights[i]. */
+typedef enum fg_columns { FG_COLUMNS_SAME, FG_COLUMNS_HALVED, FG_COLUMNS_LISTED } fg_columns;
+
+/* Bilinear: out[j] of pixel i, channel c from rows top and bottom: h(row) = row[left] * (2048 - weight) + row[right] *
+ * weight; out = (h(top) * (2048 - row_weight) + h(bottom) * row_weight + 2^21) >> 22. out overlaps neither row. */
 typedef struct fg_resize_row_u8_args {
     const uint8_t *top, *bottom;
-    uint32_t row_weight;          /* 0 to 2048 */
-    const uint32_t *left, *right; /* per output pixel: source column */
-    const uint16_t *weight;       /* per output pixel, 0 to 2048 */
-    size_t pixels, channels;
+    size_t row_bytes;    /* of each of them */
+    uint32_t row_weight; /* 0 to 2048 */
+    fg_columns columns;
+    const uint32_t *starts;  /* listed only; never falls */
+    const uint16_t *weights; /* listed only; 0 to 2048 */
+    size_t pixels, channels; /* channels 1 to 4 */
     uint8_t *out;
 } fg_resize_row_u8_args;
 

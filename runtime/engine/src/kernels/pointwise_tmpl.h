@@ -1,8 +1,7 @@
-/* pointwise_tmpl.h: every slot that is plain C, vectorised by the compiler. Included by one file per instruction set,
- * with that set's flags; all give the same bits. */
+/* pointwise_tmpl.h: every slot on floats that is plain C, vectorised by the compiler. Included by one file per
+ * instruction set, with that set's flags; all give the same bits. */
 #include "activation_tmpl.h"
 #include "binary_tmpl.h"
-#include "frame_tmpl.h"
 #include "judge_tmpl.h"
 #include "permute_tmpl.h"
 #include "pool_tmpl.h"
@@ -22,7 +21,4 @@ static void fill_pointwise(fg_kernels *kernels)
     kernels->blend_f32 = blend_f32;
     kernels->softmax_f32 = softmax_f32;
     kernels->reduce_channels_f32 = reduce_channels_f32;
-    kernels->gate_u8 = gate_u8;
-    kernels->normalize_u8 = normalize_u8;
-    kernels->resize_row_u8 = resize_row_u8;
 }

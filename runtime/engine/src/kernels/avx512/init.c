@@ -7,7 +7,6 @@
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
 
 #include "../activation_tmpl.h"
-#include "../frame_tmpl.h"
 #include "../judge_tmpl.h"
 #include "../pool_tmpl.h"
 
@@ -22,9 +21,6 @@ void fg_kernels_init_avx512(fg_kernels *kernels)
     kernels->distance_f32 = distance_f32;
     kernels->judge_f32 = judge_f32;
     kernels->pool_f32 = pool_f32;
-    kernels->gate_u8 = gate_u8;
-    kernels->normalize_u8 = normalize_u8;
-    kernels->resize_row_u8 = resize_row_u8;
 }
 
 #else

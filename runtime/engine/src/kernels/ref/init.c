@@ -1,6 +1,7 @@
 /* init.c: every slot in plain C. */
 #include "ref.h"
 
+#include "../frame_tmpl.h"
 #include "../pointwise_tmpl.h"
 
 void fg_kernels_init_ref(fg_kernels *kernels)
@@ -11,4 +12,7 @@ void fg_kernels_init_ref(fg_kernels *kernels)
     kernels->winograd_input_f32 = fg_winograd_input_f32_ref;
     kernels->winograd_output_f32 = fg_winograd_output_f32_ref;
     fill_pointwise(kernels);
+    kernels->gate_u8 = gate_u8;
+    kernels->normalize_u8 = normalize_u8;
+    kernels->resize_row_u8 = resize_row_u8;
 }
