@@ -85,8 +85,7 @@ void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_
     }
 }
 
-/* out[j] |= in[j + shift] over whole rows of words. */
-static void or_shifted(uint64_t *out, uint32_t out_words, const uint64_t *in, uint32_t in_words, int64_t shift)
+void fg_mask_or_shifted(uint64_t *out, uint32_t out_words, const uint64_t *in, uint32_t in_words, int64_t shift)
 {
     int64_t word_shift = shift >= 0 ? shift / 64 : -((-shift + 63) / 64);
     uint32_t bits = (uint32_t)(shift - word_shift * 64);
@@ -148,7 +147,7 @@ void fg_mask_window(const fg_window *window, const uint64_t *in, uint32_t in_row
         if (target == dilated) fg_mask_clear(dilated, spread_words);
         for (uint32_t k = 0; k < window->kernel_w; k++) {
             int64_t shift = (int64_t)k * window->dilation_w - window->pad_left;
-            or_shifted(target, target == out ? out_words : spread_words, column, in_words, shift);
+            fg_mask_or_shifted(target, target == out ? out_words : spread_words, column, in_words, shift);
         }
         if (target == dilated) {
             dilated[spread_words - 1] &= fg_mask_tail(spread);

@@ -22,6 +22,14 @@ static inline void fg_mask_set(uint64_t *row, uint32_t col) { row[col / 64u] |= 
 
 static inline uint32_t fg_mask_lowest(uint64_t word) { return (uint32_t)__builtin_ctzll(word); }
 
+/* How many bits are set from a set one on. */
+static inline uint32_t fg_mask_run(uint64_t word, uint32_t bit)
+{
+    uint64_t clear = ~(word >> bit);
+    uint32_t most = 64u - bit, run = clear ? fg_mask_lowest(clear) : 64u;
+    return run < most ? run : most;
+}
+
 void fg_mask_clear(uint64_t *mask, size_t words);
 void fg_mask_fill(uint64_t *mask, uint32_t rows, uint32_t cols);
 void fg_mask_fill_row(uint64_t *row, uint32_t cols);
@@ -30,6 +38,8 @@ uint32_t fg_mask_any(const uint64_t *mask, size_t words);
 uint64_t fg_mask_count(const uint64_t *mask, size_t words);
 /* Sets bits first .. last of a row. */
 void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last);
+/* out[j] |= in[j + shift] over rows of so many words; nothing is shifted in. */
+void fg_mask_or_shifted(uint64_t *out, uint32_t out_words, const uint64_t *in, uint32_t in_words, int64_t shift);
 /* out |= the whole block x block square (block 2, 4 or 8, grid anchored at 0) of every set bit; out may be mask. */
 void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
 void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes);

@@ -122,16 +122,15 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
     }
 }
 
-/* Scattered pixels' held numbers, asked for before they are computed so that comparing does not wait for memory. A run
- * of pixels the machine follows by itself. Always inline: GCC takes a function that only prefetches for one that does
+/* A value's numbers at scattered pixels, asked for before they are needed: most were last touched a frame ago. A run of
+ * pixels the machine follows by itself. Always inline: GCC takes a function that only prefetches for one that does
  * nothing, and drops the call. */
-FG_INLINE void prefetch_held(const node_work *work, const uint32_t *pixels, uint32_t count)
+FG_INLINE void prefetch(const fg_value_state *value, const uint32_t *pixels, uint32_t count)
 {
-    if (pixels[count - 1] - pixels[0] == count - 1) return;
-    size_t bytes = work->context.output->channels * sizeof(float);
+    size_t bytes = value->channels * sizeof(float);
     if (bytes > FG_PREFETCH_BYTES) bytes = FG_PREFETCH_BYTES;
     for (uint32_t i = 0; i < count; i++) {
-        const char *held = (const char *)fg_value_pixel(work->context.output, pixels[i]);
+        const char *held = (const char *)fg_value_pixel(value, pixels[i]);
         for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) __builtin_prefetch(held + at);
     }
 }
@@ -164,8 +163,8 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     const uint32_t *pixels = stream->pixels + start;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes, *scratch = memory + stream->tile_bytes;
     float *tile = (float *)(void *)memory;
+    if (pixels[count - 1] - pixels[0] != count - 1) prefetch(work->context.output, pixels, count);
     if (!work->all_change) {
-        prefetch_held(work, pixels, count);
         work->op->compute(&work->context, pixels, count, tile, work->context.output->channels, scratch);
         judge(work, pixels, count, tile, stream->flags + start);
         return;

@@ -210,10 +210,8 @@ static void concat_footprint(const fg_op_context *context, uint64_t *candidates,
             fg_mask_or(to, x->mask, (size_t)x->rows * x->words);
         } else if (x->mask && x->changed) {
             for (uint32_t row = 0; row < x->rows; row++) {
-                const uint64_t *from = fg_value_mask_row(x, row);
-                for (uint32_t col = 0; col < x->cols; col++) {
-                    if (fg_mask_test(from, col)) fg_mask_set(candidates + (size_t)row * out->words, offset + col);
-                }
+                fg_mask_or_shifted(candidates + (size_t)row * out->words, out->words, fg_value_mask_row(x, row),
+                                   x->words, -(int64_t)offset);
             }
         }
         offset += axis == 0 ? x->rows : axis == 1 ? x->cols : 0;
@@ -254,10 +252,18 @@ static void concat_compute(const fg_op_context *context, const uint32_t *pixels,
         }
         offset += x->channels;
     }
-    for (uint32_t i = 0; axis != 2 && i < count; i++) {
+    for (uint32_t i = 0, n; axis != 2 && i < count; i += n) {
         uint32_t at[2] = {pixels[i] / context->output->cols, pixels[i] % context->output->cols};
         const fg_value_state *x = concat_find(context, axis, &at[axis]);
-        memcpy(out + i * out_stride, fg_value_pixel(x, (size_t)at[0] * x->cols + at[1]), channels * sizeof *out);
+        n = fg_op_run_length(pixels, i, count);
+        if (n > x->cols - at[1]) n = x->cols - at[1];
+        fg_permute_f32_args args = {.x = fg_value_pixel(x, (size_t)at[0] * x->cols + at[1]),
+                                    .x_step = (ptrdiff_t)x->stride,
+                                    .channels = channels,
+                                    .pixels = n,
+                                    .out = out + i * out_stride,
+                                    .out_step = out_stride};
+        context->kernels->permute_f32(&args);
     }
 }
 

@@ -1,6 +1,15 @@
 /* shape.c: view (other extents, same numbers) and transpose (other order). */
 #include "op.h"
 
+/* Pixels first .. last in the order they lie in memory. */
+static void set_pixels(const fg_value_state *value, uint64_t *mask, uint64_t first, uint64_t last)
+{
+    uint64_t row = first / value->cols, end = last / value->cols;
+    uint32_t col = (uint32_t)(first - row * value->cols), last_col = (uint32_t)(last - end * value->cols);
+    for (; row <= end; row++, col = 0)
+        fg_mask_set_range(mask + (size_t)row * value->words, col, row == end ? last_col : value->cols - 1);
+}
+
 static void view_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
 {
     const fg_value_state *x = fg_op_input(context, 0), *out = context->output;
@@ -12,13 +21,13 @@ static void view_footprint(const fg_op_context *context, uint64_t *candidates, u
     }
     for (uint32_t row = 0; row < x->rows; row++) {
         for (uint32_t w = 0; w < x->words; w++) {
-            for (uint64_t word = fg_value_mask_row(x, row)[w]; word; word &= word - 1) {
-                uint64_t pixel = (uint64_t)row * x->cols + w * 64u + fg_mask_lowest(word);
-                uint64_t first = pixel * x->channels / out->channels;
-                uint64_t last = ((pixel + 1) * x->channels - 1) / out->channels;
-                for (uint64_t p = first; p <= last; p++) {
-                    fg_mask_set(candidates + (size_t)(p / out->cols) * out->words, (uint32_t)(p % out->cols));
-                }
+            uint64_t word = fg_value_mask_row(x, row)[w];
+            while (word) { /* by runs of set bits */
+                uint32_t bit = fg_mask_lowest(word), count = fg_mask_run(word, bit);
+                uint64_t pixel = (uint64_t)row * x->cols + w * 64u + bit;
+                set_pixels(out, candidates, pixel * x->channels / out->channels,
+                           ((pixel + count) * x->channels - 1) / out->channels);
+                word = count < 64u - bit ? word >> (bit + count) << (bit + count) : 0;
             }
         }
     }
