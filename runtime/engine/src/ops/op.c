@@ -41,17 +41,33 @@ void fg_op_positions(const uint32_t *pixels, uint32_t count, uint32_t cols, uint
     }
 }
 
+/* Pixels with gaps between them are packed for the activation, unless their channels fill vectors: numbers left over go
+ * one by one, and would in every pixel. */
 void fg_op_activate(const fg_op_context *context, float *out, uint32_t count, size_t out_stride)
 {
+    enum { PACKED = 256 }; /* numbers */
     const fg_node_record *node = context->node;
-    size_t channels = context->output->channels;
+    const fg_kernels *kernels = context->kernels;
+    const uint32_t channels = context->output->channels, fit = channels % FG_PANEL ? PACKED / channels : 0;
     if (node->activation == FG_ACT_IDENTITY) return;
     if (channels == out_stride) {
-        context->kernels->activation_f32(node->activation, node->activation_parameters, out, channels * count);
+        kernels->activation_f32(node->activation, node->activation_parameters, out, (size_t)channels * count);
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        context->kernels->activation_f32(node->activation, node->activation_parameters, out + i * out_stride, channels);
+    for (uint32_t i = 0, n; i < count; i += n, out += n * out_stride) {
+        float packed[PACKED];
+        fg_permute_f32_args copy = {.x = out, .x_step = (ptrdiff_t)out_stride, .channels = channels, .out = packed};
+        n = fit < count - i ? fit : count - i;
+        if (n < 2) {
+            n = 1;
+            kernels->activation_f32(node->activation, node->activation_parameters, out, channels);
+            continue;
+        }
+        copy.pixels = n, copy.out_step = channels;
+        kernels->permute_f32(&copy);
+        kernels->activation_f32(node->activation, node->activation_parameters, packed, (size_t)channels * n);
+        copy.x = packed, copy.x_step = (ptrdiff_t)channels, copy.out = out, copy.out_step = out_stride;
+        kernels->permute_f32(&copy);
     }
 }
 
