@@ -35,7 +35,8 @@ static void check_activation_f32(context *c)
         const size_t count = random_count(&c->random);
         const float parameters[4] = {random_parameter(&c->random), random_parameter(&c->random), 0.0f, 0.0f};
         float *x = random_floats(&c->random, count, fill);
-        for (size_t i = 0; i < count; i++) x[i] *= fill == FILL_PLAIN ? 10.0f : 1.0f;
+        /* ordinary numbers, and to beyond where exp overflows */
+        for (size_t i = 0; i < count; i++) x[i] *= fill != FILL_PLAIN ? 1.0f : round % 2 ? 10.0f : 55.0f;
         outputs out = outputs_make(&c->random, count * sizeof *x);
         outputs_copy(&out, x);
         c->ref.activation_f32(kind, parameters, AS_FLOATS(out.ref), count);
@@ -92,8 +93,8 @@ static void truth_activation_f32(context *c)
 static void bench_activation_f32(context *c)
 {
     float x[BENCH_COUNT] = {0};
-    const float parameters[4] = {0.5f, 0.5f, 0.0f, 0.0f};
     for (uint32_t kind = 1; kind < FG_ACT_COUNT; kind++) {
+        const float parameters[4] = {kind == FG_ACT_SILU ? 1.0f : 0.5f, 0.5f, 0.0f, 0.0f};
         char what[32];
         snprintf(what, sizeof what, "activation_f32 kind %u", kind);
         BENCH(c, what, BENCH_COUNT, c->isa.activation_f32(kind, parameters, x, BENCH_COUNT));

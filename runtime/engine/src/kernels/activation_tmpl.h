@@ -12,6 +12,15 @@
         }                                                                                                              \
     } while (0)
 
+#define EACH_LONG(expression)                                                                                          \
+    do {                                                                                                               \
+        FG_IN_PAIRS                                                                                                    \
+        for (size_t i = 0; i < count; i++) {                                                                           \
+            const float x = data[i];                                                                                   \
+            data[i] = (expression);                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
 static inline float clip(float x, float low, float high)
 {
     float raised = x < low ? low : x;
@@ -42,21 +51,24 @@ static void activation_f32(uint32_t kind, const float *parameters, float *data, 
     case FG_ACT_RELU: EACH(x < 0.0f ? 0.0f : x); break;
     case FG_ACT_CLIP: EACH(clip(x, p, q)); break;
     case FG_ACT_LEAKY_RELU: EACH(x < 0.0f ? p * x : x); break;
-    case FG_ACT_SIGMOID: EACH(fg_sigmoid(x)); break;
-    case FG_ACT_SILU: EACH(x * fg_sigmoid(p * x)); break;
+    case FG_ACT_SIGMOID: EACH_LONG(fg_sigmoid(x)); break;
+    case FG_ACT_SILU:
+        if (p == 1.0f) EACH_LONG(fg_swish(x, x));
+        else EACH_LONG(fg_swish(x, p * x));
+        break;
     case FG_ACT_HARD_SIGMOID: EACH(clip(p * x + q, 0.0f, 1.0f)); break;
     case FG_ACT_HARD_SWISH: EACH(x * clip(p * x + q, 0.0f, 1.0f)); break;
-    case FG_ACT_TANH: EACH(fg_tanh(x)); break;
-    case FG_ACT_GELU: EACH(fg_gelu(x)); break;
-    case FG_ACT_GELU_TANH: EACH(fg_gelu_tanh(x)); break;
-    case FG_ACT_ERF: EACH(fg_erf(x)); break;
-    case FG_ACT_ELU: EACH(x < 0.0f ? p * fg_expm1(x) : x); break;
-    case FG_ACT_SELU: EACH(q * (x < 0.0f ? p * fg_expm1(x) : x)); break;
-    case FG_ACT_MISH: EACH(fg_mish(x)); break;
-    case FG_ACT_SOFTPLUS: EACH(fg_softplus(x)); break;
+    case FG_ACT_TANH: EACH_LONG(fg_tanh(x)); break;
+    case FG_ACT_GELU: EACH_LONG(fg_gelu(x)); break;
+    case FG_ACT_GELU_TANH: EACH_LONG(fg_gelu_tanh(x)); break;
+    case FG_ACT_ERF: EACH_LONG(fg_erf(x)); break;
+    case FG_ACT_ELU: EACH_LONG(x < 0.0f ? p * fg_expm1(x) : x); break;
+    case FG_ACT_SELU: EACH_LONG(q * (x < 0.0f ? p * fg_expm1(x) : x)); break;
+    case FG_ACT_MISH: EACH_LONG(fg_mish(x)); break;
+    case FG_ACT_SOFTPLUS: EACH_LONG(fg_softplus(x)); break;
     case FG_ACT_SOFTSIGN: EACH(x / (1.0f + fg_abs(x))); break;
-    case FG_ACT_EXP: EACH(fg_exp(x)); break;
-    case FG_ACT_LOG: EACH(fg_log(x)); break;
+    case FG_ACT_EXP: EACH_LONG(fg_exp(x)); break;
+    case FG_ACT_LOG: EACH_LONG(fg_log(x)); break;
     case FG_ACT_SQRT: EACH(__builtin_sqrtf(x)); break;
     case FG_ACT_RECIPROCAL: EACH(1.0f / x); break;
     case FG_ACT_FLOOR: EACH(fg_floor(x)); break;
@@ -70,7 +82,7 @@ static void activation_f32(uint32_t kind, const float *parameters, float *data, 
     case FG_ACT_POW: power_f32(p, data, count); break;
     case FG_ACT_SQUARE: EACH(x * x); break;
     case FG_ACT_AFFINE: EACH(p * x + q); break;
-    case FG_ACT_CELU: EACH(x < 0.0f ? p * fg_expm1(x / p) : x); break;
+    case FG_ACT_CELU: EACH_LONG(x < 0.0f ? p * fg_expm1(x / p) : x); break;
     case FG_ACT_THRESHOLD: EACH(x > p ? x : 0.0f); break;
     case FG_ACT_BOOL: EACH(x == 0.0f ? 0.0f : 1.0f); break;
     default: break; /* identity */
@@ -78,4 +90,5 @@ static void activation_f32(uint32_t kind, const float *parameters, float *data, 
 }
 
 /* clang-format on */
+#undef EACH_LONG
 #undef EACH

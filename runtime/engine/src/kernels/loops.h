@@ -15,12 +15,27 @@
 #define FG_INDEPENDENT
 #endif
 
+/* Two vectors at once, for long chains of operations: cores that issue in order would wait for every link. GCC has no
+ * word for it. */
+#if defined(__clang__) && (defined(__aarch64__) || defined(__arm__))
+#define FG_IN_PAIRS _Pragma("clang loop interleave_count(2)")
+#else
+#define FG_IN_PAIRS
+#endif
+
 #if defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline))
 #define FG_UNUSED __attribute__((unused))
 #else
 #define FG_INLINE static inline
 #define FG_UNUSED
+#endif
+
+/* For functions of many loops: inlined, or the loops would not be vectorised, but not where code should be small. */
+#if defined(__OPTIMIZE_SIZE__)
+#define FG_INLINE_FAST FG_UNUSED static
+#else
+#define FG_INLINE_FAST FG_INLINE
 #endif
 
 enum { FG_LANES = 8, FG_CHUNK = 64 };

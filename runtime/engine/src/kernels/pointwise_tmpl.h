@@ -6,6 +6,7 @@
 #include "permute_tmpl.h"
 #include "pool_tmpl.h"
 #include "reduce_tmpl.h"
+#include "softmax_tmpl.h"
 
 static void fill_pointwise(fg_kernels *kernels)
 {

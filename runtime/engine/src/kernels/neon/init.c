@@ -1,13 +1,22 @@
 /* init.c: the slots that NEON fills. The other twins AArch64's compilers vectorise anyway; Armv7's leave floats scalar,
- * because its vectors flush subnormal numbers to zero. */
+ * because its vectors flush subnormal numbers to zero, but fused multiply-adds are one instruction here. */
 #include "neon.h"
 
 #include "../isa.h"
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 
+#if defined(__arm__)
+#include "../activation_tmpl.h"
+#include "../softmax_tmpl.h"
+#endif
+
 void fg_kernels_init_neon(fg_kernels *kernels)
 {
+#if defined(__arm__)
+    kernels->activation_f32 = activation_f32;
+    kernels->softmax_f32 = softmax_f32;
+#endif
     kernels->isa |= FG_ISA_NEON;
     kernels->gemm_f32 = fg_gemm_f32_neon;
     kernels->depthwise_f32 = fg_depthwise_f32_neon;
