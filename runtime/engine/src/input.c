@@ -88,6 +88,21 @@ static void run_plain(fg_value_state *value, const fg_frame *frame, float thresh
     }
 }
 
+/* Whether a frame has its numbers as a value has them. */
+static int lies_packed(const fg_value_state *value, const fg_frame *frame)
+{
+    size_t row_bytes = value->cols * value->channels * sizeof *value->data;
+    return frame->dtype == FG_DTYPE_F32 && frame->row_stride_bytes == row_bytes;
+}
+
+void fg_input_release(fg_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->graph.input_count; i++) {
+        fg_value_state *value = &stream->values[stream->graph.inputs[i].value];
+        if (stream->input_data[i]) value->data = stream->input_data[i];
+    }
+}
+
 void fg_input_run(fg_stream *stream, uint32_t input, const fg_frame *frame, float scale, uint32_t full)
 {
     const fg_input_record *record = &stream->graph.inputs[input];
@@ -97,6 +112,12 @@ void fg_input_run(fg_stream *stream, uint32_t input, const fg_frame *frame, floa
         uint32_t threshold = levels < 255.0f ? (uint32_t)levels : 255u;
         value->changed = fg_prepare_run(stream->prepares[input], record, &stream->graph.values[record->value],
                                         &stream->kernels, frame, threshold, full != 0, value->data, value->mask) > 0;
+        return;
+    }
+    if (stream->input_data[input] && lies_packed(value, frame)) {
+        memcpy(&value->data, &(const void *){frame->data}, sizeof value->data); /* it is only read */
+        fg_mask_fill(value->mask, value->rows, value->cols);
+        value->changed = 1;
         return;
     }
     float level = frame->dtype == FG_DTYPE_U8 ? 1.0f : record->grey_level;

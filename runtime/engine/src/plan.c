@@ -165,6 +165,20 @@ static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_reco
     return made;
 }
 
+/* An input's memory, if a push may read the frame where the caller has it: nothing is held, nothing lies in the input. */
+static float *lendable(const fg_graph *graph, const fg_stream *layout, uint32_t input, uint32_t gating)
+{
+    uint32_t value = graph->inputs[input].value;
+    if (gating || graph->inputs[input].prepare) return NULL;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        if (graph->outputs[i].value == value) return NULL;
+    }
+    for (uint32_t i = 0; i < graph->value_count; i++) {
+        if (layout->held[i].home == value) return NULL;
+    }
+    return layout->held[value].data;
+}
+
 static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
@@ -172,6 +186,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
     if (gating) layout->passing = take(a, graph->value_count, sizeof *layout->passing);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
+    layout->input_data = take(a, graph->input_count, sizeof *layout->input_data);
     layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
     lay_out_values(a, graph, gating, layout);
     for (uint32_t i = 0; i < graph->input_count; i++) {
@@ -179,6 +194,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_s
         const fg_value_record *value = &graph->values[input->value];
         fg_prepare *prepare = input->prepare ? take(a, fg_prepare_bytes(input, value), 1) : NULL;
         if (layout->prepares) layout->prepares[i] = prepare;
+        if (layout->input_data) layout->input_data[i] = lendable(graph, layout, i, gating);
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_output_record *output = &graph->outputs[i];

@@ -32,6 +32,7 @@ struct fg_stream {
     fg_value_state *passing; /* of gated streams: without the rows that sequences need not keep */
     fg_node_state *nodes;
     fg_prepare **prepares;  /* per input, NULL where the frame is the input itself */
+    float **input_data;     /* per input, its own memory where a push may read the caller's instead; else NULL */
     uint8_t **output_data;  /* per output that is not f32: the converted numbers; else NULL */
     float *residual, *taps; /* of the skip-gated node at work: 0 everywhere between two nodes */
     uint64_t frames, refreshes, macs_dense, pixels_dense;
@@ -118,5 +119,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full);
 /* input.c: checks a frame without touching state; takes it over. */
 fg_status fg_input_check(const fg_stream *stream, uint32_t input, const fg_frame *frame, fg_error *error);
 void fg_input_run(fg_stream *stream, uint32_t input, const fg_frame *frame, float scale, uint32_t full);
+/* input.c: at the end of a push: inputs lie in the stream's memory again. */
+void fg_input_release(fg_stream *stream);
 
 #endif

@@ -106,6 +106,7 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     uint32_t whole = is_whole(stream);
     stream->values = stream->busy ? stream->passing : stream->held;
     run_nodes(stream, whole);
+    fg_input_release(stream);
     if (!whole && !stream->refreshing) stream->heavy = is_heavy(stream);
     stream->nanoseconds = now(stream) - start;
     for (uint32_t i = 0; i < graph->output_count; i++) {
