@@ -276,7 +276,7 @@ static row_piece next_piece(const conv_state *s, const uint32_t *pixels, uint32_
 {
     row_piece piece = {pixels[i] / cols, pixels[i] % cols, 1, 0, 0};
     uint32_t most = count - i < cols - piece.col ? count - i : cols - piece.col;
-    while (piece.count < most && pixels[i + piece.count] == pixels[i] + piece.count) piece.count++;
+    piece.count = fg_op_run(pixels + i, most);
     piece.left = piece.count;
     if (piece.row - s->row_begin >= s->row_count) return piece;
     uint32_t end = piece.col + piece.count, first = s->col_begin, last = s->col_begin + s->col_count;
@@ -358,10 +358,12 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
         for (; k < piece.left; k++) scratch->edge[edges++] = i + k;
         const float *x = call->x->data + first_tap(call, piece.row, piece.col + k);
         float *to = call->out + (i + k) * call->out_stride;
-        for (; k < piece.left + piece.inside; k++, x += step, to += call->out_stride) {
-            scratch->x[inside] = x;
-            scratch->to[inside++] = to;
+        for (uint32_t n = 0; n < piece.inside; n++) {
+            scratch->x[inside + n] = x + n * step;
+            scratch->to[inside + n] = to + n * call->out_stride;
         }
+        inside += piece.inside;
+        k += piece.inside;
         for (; k < piece.count; k++) scratch->edge[edges++] = i + k;
         i += piece.count;
     }

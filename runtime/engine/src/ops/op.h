@@ -132,12 +132,23 @@ static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uin
 
 static inline uint64_t fg_round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
-/* How many listed pixels from i on lie one behind the other in memory. */
+/* How many of count listed pixels lie one behind the other in memory, from the first one on. */
+static inline uint32_t fg_op_run(const uint32_t *pixels, uint32_t count)
+{
+    uint32_t n = 1, gaps = pixels[count - 1] - pixels[0] - (count - 1);
+    for (uint32_t i = 1; !gaps && i < count; i += 64) { /* usually all of them: without a branch for each */
+        uint32_t end = i + 64 < count ? i + 64 : count;
+        for (uint32_t k = i; k < end; k++) gaps |= pixels[k] - pixels[0] - k;
+    }
+    if (!gaps) return count;
+    while (n < count && pixels[n] == pixels[0] + n) n++;
+    return n;
+}
+
+/* The same from pixel i of count on. */
 static inline uint32_t fg_op_run_length(const uint32_t *pixels, uint32_t i, uint32_t count)
 {
-    uint32_t n = 1;
-    while (i + n < count && pixels[i + n] == pixels[i] + n) n++;
-    return n;
+    return fg_op_run(pixels + i, count - i);
 }
 
 /* What a convolution slides over its input. */
