@@ -34,7 +34,7 @@ Bytes = npt.NDArray[np.uint8]
 BEST_ISA, SCALAR_ISA = 0xFFFFFFFF, 0
 STATS = (
     *("frames", "macs_dense", "macs", "macs_total", "pixels", "computed", "changed", "refreshes"),
-    *("macs_gate", "macs_official", "nanoseconds"),
+    *("macs_gate", "macs_official", "work", "work_dense", "nanoseconds"),
 )
 
 

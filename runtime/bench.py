@@ -274,7 +274,7 @@ class Race:
         self._warm(contestants, name, 2)
         answers = interleave(contestants, name, dict.fromkeys(contestants, len(frames)), self.settings.clip_rounds)
         engines = {each: timing(given, 0) for each, given in answers.items()}
-        return self._row("clip", name, engines, macs=answers["gated"][0]["macs"])
+        return self._row("clip", name, engines, counts=(answers["gated"][0], 0))
 
     def controlled(self, image: Array) -> list[dict[str, Any]]:
         """The clips of ``controlled`` at the network's own size, without the first frame, which is computed whole."""
@@ -292,7 +292,7 @@ class Race:
             self._load(name, dict.fromkeys(contestants, np.stack(frames)))
             answers = interleave(contestants, name, dict.fromkeys(contestants, len(frames)), self.settings.rounds)
             engines = {"gated": timing(answers[gated], 1), "dense": timing(answers[dense], 1)}
-            rows.append(self._row("controlled", name, engines, macs=answers[gated][0]["macs"][1:]))
+            rows.append(self._row("controlled", name, engines, counts=(answers[gated][0], 1)))
         return rows
 
     def _load(self, clip: str, frames: Mapping[str, Array]) -> None:
@@ -318,13 +318,22 @@ class Race:
         return seconds
 
     def _row(
-        self, kind: str, name: str, engines: dict[str, Any], *, macs: Sequence[int] | None = None, **more: Any
+        self,
+        kind: str,
+        name: str,
+        engines: dict[str, Any],
+        *,
+        counts: tuple[Mapping[str, Any], int] | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
+        """``counts``: an answer whose ``macs`` and ``work`` count, and its first frame that does."""
         row: dict[str, Any] = {"kind": kind, "name": name, "threads": self.threads, "engines": engines, **more}
-        if macs is not None and self.model.macs:
+        if counts is not None and self.model.macs:
+            macs, work = (counts[0][key][counts[1] :] for key in ("macs", "work"))
             row["mac_share"] = sum(macs) / (self.model.macs * len(macs))
+            row["work_share"] = sum(work) / len(work)
             speedup = engines["dense"]["ms"] / max(engines["gated"]["ms"], 1e-9)
-            row["efficiency"] = speedup * row["mac_share"] if row["mac_share"] else None
+            row["efficiency"] = speedup * row["work_share"] if row["work_share"] else None
         return row
 
 

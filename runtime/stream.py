@@ -55,6 +55,8 @@ class Stats:
         macs_gate: of skip gates: executed by the gates themselves in the last push, not part of ``macs``.
         macs_official: of skip-gated nodes: what the official Skip-Conv module counts for the last push, with half gates
             counting half and its gates' convolutions at every output.
+        work, work_dense: multiply-accumulates that kernels executed in the last push, and execute in a dense one:
+            ``macs``, but a Winograd node's are the products of its tiles.
         nanoseconds: time of the last push, 0 unless the stream was made with ``profile=True``.
     """
 
@@ -68,6 +70,8 @@ class Stats:
     refreshes: int
     macs_gate: int
     macs_official: int
+    work: int
+    work_dense: int
     nanoseconds: int
 
     @property

@@ -150,6 +150,7 @@ class Attributes:
     NAME: ClassVar[str]
     FLAGS: ClassVar[int] = 0
     SQUARE: ClassVar[int] = 1
+    SQUARE_WORK: ClassVar[int] = 1  # what a square costs, in pixels' multiply-accumulates
     LENGTHS: ClassVar[dict[str, int]] = {}
 
 
@@ -190,6 +191,7 @@ class WinogradConv2d(Conv2d):
 
     FLAGS: ClassVar[int] = 1
     SQUARE: ClassVar[int] = 4
+    SQUARE_WORK: ClassVar[int] = 4
 
     @property
     def weight_sides(self) -> tuple[int, int]:

@@ -60,6 +60,13 @@ class _NodeState:
     macs_total: int = 0
     computed: int = 0
     changed: int = 0
+    square: int = 1  # side of what is computed at a time
+    square_macs: int = 0  # executed for a square, where its side is larger than 1
+    squares: int = 0
+
+    @property
+    def work(self) -> int:
+        return self.squares * self.square_macs if self.square > 1 else self.macs
 
 
 class ReferenceStream:
@@ -182,6 +189,13 @@ class ReferenceStream:
             "refreshes": self._refreshes,
             "macs_gate": sum(state.skip.macs_gate for state in states if state.skip),
             "macs_official": sum(state.skip.macs_official for state in states if state.skip),
+            "work": sum(state.work for state in states),
+            "work_dense": sum(
+                int(_squares(np.ones(state.macs_map.shape, np.bool_), state.square) * state.square_macs)
+                if state.square > 1
+                else int(state.macs_map.sum())
+                for state in states
+            ),
             "nanoseconds": 0,
         }
 
@@ -209,7 +223,10 @@ class ReferenceStream:
             return _NodeState(np.zeros((0, 0), np.bool_), np.zeros((0, 0), np.int64))
         macs_map = pixel_macs(node.attributes, self._input_arrays(node), extents)
         skip = SkipNode(node, self._input_arrays(node), extents) if isinstance(node.gate, SkipGate) else None
-        return _NodeState(np.zeros(extents[:2], np.bool_), macs_map, skip)
+        attributes = node.attributes
+        square_macs = attributes.SQUARE_WORK * int(macs_map.flat[0])
+        residue = np.zeros(extents[:2], np.bool_)
+        return _NodeState(residue, macs_map, skip, square=attributes.SQUARE, square_macs=square_macs)
 
     def _input_arrays(self, node: Node) -> list[Any]:
         return [None if name is None else self._arrays[name] for name in node.inputs]
@@ -247,7 +264,8 @@ class ReferenceStream:
 
     def _is_whole(self) -> bool:
         """Whether to compute everything, although gates could decide: while most of the input changes push after push,
-        in the first push after that, and once in a while to see whether gates would save now."""
+        in the first push after that, and once in a while to see whether gates would save now.
+        """
         masks = [self._masks[item.value] for item in self._graph.inputs]
         most = 2 * sum(int(mask.sum()) for mask in masks) >= sum(mask.size for mask in masks)
         busy = most and self._busy < _BUSY_PUSHES and (self._busy > 0 or self._heavy)
@@ -286,6 +304,7 @@ class ReferenceStream:
         mask[...] |= whole
         candidates = mask.copy()
         state.computed = int(candidates.sum())
+        state.squares = _squares(candidates, square)
         state.macs = int(state.macs_map[candidates].sum())
         state.macs_total += state.macs
         state.changed = 0
@@ -398,6 +417,11 @@ def _follows(node: Node) -> bool:
     if isinstance(attributes, BinaryOp):
         return node.gate is None and attributes.kind <= Binary.DIV
     return node.gate is None and isinstance(attributes, (Concat, Gather, Unary))
+
+
+def _squares(mask: Mask, side: int) -> int:
+    """How many squares of a side hold a set pixel."""
+    return int(grow_blocks(mask, side)[::side, ::side].sum())
 
 
 def _is_crowded(candidates: Mask) -> bool:

@@ -24,7 +24,7 @@ def without_preparation(data: bytes) -> bytes:
 
 
 class OurSession:
-    """A stream: ``run`` pushes, ``macs`` tells what the last push executed."""
+    """A stream: ``run`` pushes, ``macs`` and ``work`` tell what the last push executed."""
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         self._stream = Stream(model, **options)
@@ -39,6 +39,12 @@ class OurSession:
     def macs(self) -> int:
         """Multiply-accumulates that the last push executed."""
         return self._macs
+
+    @property
+    def work(self) -> float:
+        """The same as kernels count them (``Stats.work``), as a share of a dense push."""
+        stats = self._stream.stats()
+        return stats.work / max(1, stats.work_dense)
 
     def run(self, frame: Array) -> list[Array]:
         """Pushes a frame."""

@@ -6,7 +6,8 @@ Requests and answers are JSON, one line each. An answer with ``error`` means tha
   ``Task`` and, as ``prepare``, of ``Preparation``; answers ``version``.
 - ``{"do": "load", "clip": NAME, "file": NPY}``: frames (count, ...).
 - ``{"do": "play", "clip": NAME, "count": N, "save": NPZ or null}``: N frames from the clip's start, again and again if
-  it is shorter; answers ``seconds`` and ``macs`` of each, ``cpu`` and ``wall`` of all. ``save`` keeps the last outputs.
+  it is shorter; answers ``seconds``, ``macs`` and ``work`` of each, ``cpu`` and ``wall`` of all. ``save`` keeps
+  the last outputs.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Engine:
             self.ours.reset()
         seconds: list[float] = []
         macs: list[int] = []
+        work: list[float] = []
         outputs: list[Array] = []
         cpu, begin = time.process_time(), self.clock()
         for index in range(count):
@@ -77,10 +79,11 @@ class Engine:
             seconds.append(self.clock() - start)
             if self.ours is not None:
                 macs.append(self.ours.macs)
+                work.append(self.ours.work)
         wall, cpu = self.clock() - begin, time.process_time() - cpu
         if save is not None:
             np.savez(save, *outputs)
-        return {"seconds": seconds, "macs": macs, "cpu": cpu, "wall": wall}
+        return {"seconds": seconds, "macs": macs, "work": work, "cpu": cpu, "wall": wall}
 
 
 def serve(source: TextIO, target: TextIO, engine: Engine) -> None:

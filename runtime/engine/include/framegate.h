@@ -148,6 +148,9 @@ typedef struct fg_stats {
     /* of nodes with a skip gate, for the last push: executed by the gates themselves, not part of macs; and what the
      * official Skip-Conv module counts: half gates half, and its gates' convolutions at every output */
     uint64_t macs_gate, macs_official;
+    /* multiply-accumulates the kernels executed in the last push, and of a dense frame: macs, but a Winograd node's are
+     * the products of its tiles */
+    uint64_t work, work_dense;
     uint64_t nanoseconds; /* of the last push, where the stream has a clock; a node's, or all nodes' and inputs' */
 } fg_stats;
 

@@ -51,14 +51,42 @@ void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last)
     row[to] |= tail;
 }
 
-/* Every group of block bits becomes all ones if any of them is set. */
-static uint64_t grow_word(uint64_t word, uint32_t block)
+/* The lowest bit of every group of block bits of which any is set. */
+static uint64_t lowest_of_blocks(uint64_t word, uint32_t block)
 {
     static const uint64_t lowest[4] = {0, UINT64_C(0x5555555555555555), UINT64_C(0x1111111111111111),
                                        UINT64_C(0x0101010101010101)};
     uint32_t level = block == 2 ? 1 : block == 4 ? 2 : 3;
     for (uint32_t shift = 1; shift < block; shift *= 2) word |= word >> shift;
-    return (word & lowest[level]) * ((UINT64_C(1) << block) - 1);
+    return word & lowest[level];
+}
+
+/* Every group of block bits becomes all ones if any of them is set. */
+static uint64_t grow_word(uint64_t word, uint32_t block)
+{
+    return lowest_of_blocks(word, block) * ((UINT64_C(1) << block) - 1);
+}
+
+/* Row words of a row of squares, joined. */
+static uint64_t join_rows(const uint64_t *mask, uint32_t rows, uint32_t words)
+{
+    uint64_t word = 0;
+    for (uint32_t row = 0; row < rows; row++) word |= mask[(size_t)row * words];
+    return word;
+}
+
+uint64_t fg_mask_count_blocks(const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block)
+{
+    uint32_t words = fg_mask_words(cols);
+    uint64_t count = 0;
+    for (uint32_t top = 0; top < rows; top += block) {
+        const uint64_t *from = mask + (size_t)top * words;
+        uint32_t high = rows - top < block ? rows - top : block;
+        for (uint32_t i = 0; i < words; i++) {
+            count += (uint64_t)__builtin_popcountll(lowest_of_blocks(join_rows(from + i, high, words), block));
+        }
+    }
+    return count;
 }
 
 void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block)
@@ -67,8 +95,7 @@ void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint3
     for (uint32_t top = 0; top < rows; top += block) {
         uint32_t end = top + block < rows ? top + block : rows;
         for (uint32_t i = 0; i < words; i++) {
-            uint64_t word = 0;
-            for (uint32_t row = top; row < end; row++) word |= mask[(size_t)row * words + i];
+            uint64_t word = join_rows(mask + (size_t)top * words + i, end - top, words);
             if (!word) continue;
             word = grow_word(word, block);
             if (i == words - 1) word &= fg_mask_tail(cols);

@@ -36,6 +36,8 @@ void fg_mask_fill_row(uint64_t *row, uint32_t cols);
 void fg_mask_or(uint64_t *mask, const uint64_t *other, size_t words);
 uint32_t fg_mask_any(const uint64_t *mask, size_t words);
 uint64_t fg_mask_count(const uint64_t *mask, size_t words);
+/* How many block x block squares (block 2, 4 or 8, grid anchored at 0) hold a set bit. */
+uint64_t fg_mask_count_blocks(const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t block);
 /* Sets bits first .. last of a row. */
 void fg_mask_set_range(uint64_t *row, uint32_t first, uint32_t last);
 /* out[j] |= in[j + shift] over rows of so many words; nothing is shifted in. */

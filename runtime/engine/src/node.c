@@ -385,6 +385,7 @@ void fg_node_all_changed(fg_stream *stream, uint32_t node)
     out->changed = 1;
     state->stale = 1;
     state->computed = state->changed = pixels;
+    state->squares = fg_square_count(fg_op_entry_of(&stream->graph.nodes[node]), out);
     state->macs = state->pixel_macs * pixels;
     state->macs_total += state->macs;
 }
@@ -397,7 +398,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     work.context = fg_node_context(stream, node, full);
     fg_value_state *out = work.context.output;
     size_t words = (size_t)out->rows * out->words;
-    state->macs = state->computed = state->changed = 0;
+    state->macs = state->computed = state->changed = state->squares = 0;
     if (record->op == FG_OP_VIEW) {
         run_view(stream, &work.context, full);
         return;
@@ -423,6 +424,8 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     } else {
         state->computed = compute_candidates(&work, whole);
     }
+    if (work.op->square)
+        state->squares = fg_mask_count_blocks(stream->candidates, out->rows, out->cols, work.op->square);
     if (work.all_change) {
         memcpy(out->mask, stream->candidates, words * sizeof *out->mask);
         if (state->residue) fg_mask_clear(state->residue, words);

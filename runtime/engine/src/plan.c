@@ -165,7 +165,7 @@ static fg_skip *lay_out_skip(arena *a, const fg_graph *graph, const fg_node_reco
     return made;
 }
 
-/* An input's memory, if a push may read the frame where the caller has it: nothing is held, nothing lies in the input. */
+/* An input's memory, if a push may read the frame where the caller has it: nothing is held and nothing lies in it. */
 static float *lendable(const fg_graph *graph, const fg_stream *layout, uint32_t input, uint32_t gating)
 {
     uint32_t value = graph->inputs[input].value;

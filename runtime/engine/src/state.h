@@ -18,6 +18,7 @@ typedef struct fg_node_state {
     float std;            /* measured; 0: not yet */
     uint64_t pixel_macs;  /* of one pixel, where all cost alike */
     uint64_t macs, computed, changed; /* of the last push */
+    uint64_t squares;                 /* the same, where the operator computes squares */
     uint64_t macs_total;
     uint64_t nanoseconds; /* of the last push */
 } fg_node_state;

@@ -139,7 +139,7 @@ fg_status fg_stream_reset(fg_stream *stream)
         fg_node_state *state = &stream->nodes[i];
         state->std = 0.0f;
         state->stale = 0;
-        state->macs = state->computed = state->changed = state->macs_total = 0;
+        state->macs = state->computed = state->changed = state->squares = state->macs_total = 0;
         if (state->skip) state->skip->macs_gate = state->skip->macs_official = 0;
     }
     stream->started = 0;
@@ -154,6 +154,10 @@ static void add_node_stats(const fg_stream *stream, uint32_t node, fg_stats *sta
     const fg_node_record *record = &stream->graph.nodes[node];
     const fg_node_state *state = &stream->nodes[node];
     const fg_value_state *out = &stream->values[record->output];
+    const fg_op_entry *op = fg_op_entry_of(record);
+    uint64_t square = op->square_work * state->pixel_macs;
+    stats->work += op->square ? state->squares * square : state->macs;
+    stats->work_dense += op->square ? fg_square_count(op, out) * square : fg_graph_node_macs(&stream->graph, record);
     stats->macs += state->macs;
     stats->macs_total += state->macs_total;
     stats->computed += state->computed;

@@ -141,3 +141,20 @@ def test_a_pixel_outside_the_window_may_change_in_its_last_bits() -> None:
 def test_weights_come_back() -> None:
     weights = np.random.default_rng(0).normal(size=(3, 3, 5, 7)).astype(np.float32)
     np.testing.assert_allclose(restore_weights(transform_weights(weights)), weights, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["engine", "numpy"])
+def test_work_counts_the_products_of_tiles(backend: str) -> None:
+    graph, direct = network(10, 12, 2, 3, (1, 1, 1, 1), gate=GATE)
+    frame = np.ones((10, 12, 2), np.float32)
+    streams = [runtime.Stream(runtime.Model.from_bytes(to_bytes(each)), backend=backend) for each in (graph, direct)]
+    tile, pixel = 36 * 2 * 3, 9 * 2 * 3
+    for squares, pixels, change in ((9, 120, 0), (1, 4, (0, 0)), (4, 9, (4, 4)), (0, 0, ())):
+        if change:
+            frame[change] += 5
+        for stream in streams:
+            stream.push(frame)
+        stats, other = (stream.stats() for stream in streams)
+        assert (stats.work, stats.work_dense) == (squares * tile, 9 * tile)
+        assert stats.macs == other.macs == other.work == pixels * pixel
+        assert other.work_dense == 120 * pixel

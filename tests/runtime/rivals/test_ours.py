@@ -27,8 +27,9 @@ def test_session(tmp_path, image_model_bytes):
     frame = np.ones((12, 16, 3), np.float32)
     assert [out.shape for out in session.run(frame)] == [(1, 4, 12, 16), (192, 4), (1, 4)]
     first = session.macs
+    assert session.work == 1
     session.run(frame)
-    assert session.macs == 0
+    assert session.macs == session.work == 0
     session.reset()
     session.run(frame)
     assert session.macs == first > 0

@@ -86,7 +86,15 @@ typedef struct fg_op_entry {
     int (*rows_read)(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
     uint32_t square; /* 0, or: it computes whole squares of pixels of this side, whatever is listed of them; bits of a
                         pixel depend on all inputs of its square. Pixels of a square are listed together. */
+    uint32_t square_work; /* what a square costs, in pixels' multiply-accumulates */
 } fg_op_entry;
+
+/* The squares of a map, where an operator computes squares. */
+static inline uint64_t fg_square_count(const fg_op_entry *op, const fg_value_state *value)
+{
+    if (!op->square) return 0;
+    return (uint64_t)((value->rows + op->square - 1) / op->square) * ((value->cols + op->square - 1) / op->square);
+}
 
 /* The entry of a node that model.c has accepted. */
 const fg_op_entry *fg_op_entry_of(const fg_node_record *node);

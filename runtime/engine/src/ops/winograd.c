@@ -267,4 +267,5 @@ const fg_op_entry fg_op_winograd = {.sizes = winograd_sizes,
                                     .compute = winograd_compute,
                                     .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
                                     .rows_read = winograd_rows,
-                                    .square = FG_WINOGRAD_TILE};
+                                    .square = FG_WINOGRAD_TILE,
+                                    .square_work = 4}; /* 36 products a channel pair, a pixel has 9 */
