@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from runtime.reference.graph import Graph
 
+from .chain_max_pools import chain_max_pools
 from .compose_gathers import compose_gathers
 from .fold_affine import fold_affine
 from .fold_constants import fold_constants
@@ -26,6 +27,7 @@ PIPELINE: tuple[Pass, ...] = (
     compose_gathers,
     fold_pad,
     fold_space_to_depth,
+    chain_max_pools,
     fuse_patterns,
     fold_affine,
     fuse_activation,

@@ -77,6 +77,7 @@ def test_the_order() -> None:
         "compose_gathers",
         "fold_pad",
         "fold_space_to_depth",
+        "chain_max_pools",
         "fuse_patterns",
         "fold_affine",
         "fuse_activation",
