@@ -5,7 +5,7 @@
 
 #include "vector.h"
 
-enum { VECTOR = 8, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0 };
+enum { VECTOR = 8, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0, SHARED_LEAST = 3 };
 
 #include "../depthwise_tmpl.h"
 

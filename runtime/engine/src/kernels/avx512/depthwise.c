@@ -5,7 +5,7 @@
 
 #include "vector.h"
 
-enum { VECTOR = 16, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9 };
+enum { VECTOR = 16, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, SHARED_LEAST = 5 };
 
 #include "../depthwise_tmpl.h"
 

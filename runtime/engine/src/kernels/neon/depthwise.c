@@ -12,9 +12,9 @@
 #define UNROLL _Pragma("GCC unroll 32")
 
 #if defined(__aarch64__)
-enum { VECTOR = 4, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, MAX_SLIDE = 8, MAX_SIZE = 5 };
+enum { VECTOR = 4, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, SHARED_LEAST = 6, MAX_SLIDE = 8, MAX_SIZE = 5 };
 #else
-enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0 };
+enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0, SHARED_LEAST = 3 };
 #endif
 
 #include "../finish_tmpl.h"
