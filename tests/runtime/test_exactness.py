@@ -12,6 +12,7 @@ from converters.writer import to_bytes
 from runtime.reference import graph as g
 
 from ..random_graphs import GraphMaker, random_clip
+from .reference.test_winograd import clip, network
 
 SEEDS = st.integers(0, 2**32 - 1)
 LONG = settings(
@@ -95,3 +96,14 @@ def test_outputs_are_close_to_the_numpy_backend(seed: int) -> None:
         for name in ours:
             spread = 1e-4 + 1e-6 * np.abs(theirs[name]).max()  # large numbers may cancel
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=spread)
+
+
+def test_many_weights_on_a_small_map() -> None:
+    """Interior pixels are packed with those at the edges where weights would be read once more for them."""
+    _, graph = network(9, 9, 96, 96, (1, 1, 1, 1), gate=g.HoldGate(0.1))
+    model = runtime.Model.from_bytes(to_bytes(graph))
+    dense, gated = runtime.Stream(model, gating=False), runtime.Stream(model, threshold_scale=0)
+    for frame in clip(9, 9, 96, 6):
+        want, got = dense.push(frame), gated.push(frame)
+        assert got["y"].tobytes() == want["y"].tobytes()
+    assert got.macs < got.macs_dense

@@ -7,6 +7,8 @@
 
 enum {
     PACKED_NUMBERS = 16384, /* about so many in one call's packed windows */
+    MANY_WEIGHTS = 65536,   /* numbers: no call should read so many for a few windows, the first cache matters less */
+    PACKED_MOST = 262144,   /* then so many */
     EDGE_TAPS = 256         /* at least so many in the depthwise taps of one kernel call at the edges */
 };
 
@@ -60,7 +62,8 @@ static uint64_t lay_out_state(conv_state *s, uint8_t *base)
 /* How many packed windows make a call. */
 static size_t packed_rows(const conv_state *s)
 {
-    size_t fit = PACKED_NUMBERS / ((size_t)s->taps * s->group_in * s->groups);
+    size_t window = (size_t)s->taps * s->group_in * s->groups, weights = window * s->group_out;
+    size_t fit = (weights < MANY_WEIGHTS ? PACKED_NUMBERS : PACKED_MOST) / window;
     size_t most = s->pixels < FG_CHUNK_PIXELS ? s->pixels : FG_CHUNK_PIXELS; /* a small map asks for little memory */
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
@@ -224,14 +227,7 @@ static void run_pixels(const conv_call *call, const float **x, float **to, size_
 {
     const conv_state *s = call->s;
     size_t padded = (size_t)s->panels * FG_PANEL;
-    fg_gemm_f32_args args = {.x = x,
-                             .rows = count,
-                             .offsets = offsets,
-                             .taps = taps,
-                             .depth = depth,
-                             .columns = s->group_out,
-                             .finish = s->finish,
-                             .out = to};
+    fg_gemm_f32_args args = {x, count, offsets, taps, depth, NULL, s->group_out, NULL, s->finish, to};
     for (uint32_t g = 0; count > 0 && g < s->groups; g++) {
         args.panels = weights + g * padded * taps * depth;
         args.bias = s->bias ? s->bias + g * padded : NULL;
@@ -346,6 +342,14 @@ static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t co
     }
 }
 
+/* Whether a call's interior pixels had better be packed, too, since that copies fewer numbers than weights would be
+ * read once more for them. The products are the same, in the same order. */
+static int reads_weights_twice(const conv_state *s, uint32_t inside, uint32_t count)
+{
+    return s->groups == 1 && inside < s->group_out && count <= packed_rows(s) &&
+           (size_t)s->taps * s->group_in * s->group_out >= MANY_WEIGHTS;
+}
+
 static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
     const conv_state *s = call->s;
@@ -367,6 +371,11 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
         for (; k < piece.count; k++) scratch->edge[edges++] = i + k;
         i += piece.count;
     }
+    if (edges && inside && reads_weights_twice(s, inside, count)) {
+        for (uint32_t i = 0; i < count; i++) scratch->edge[i] = i;
+        edges = count;
+        inside = 0;
+    }
     run_pixels(call, scratch->x, scratch->to, inside, s->offsets, s->long_taps, s->long_depth, call->weights);
     if (edges) run_edges(call, pixels, edges);
 }
@@ -374,14 +383,8 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
 static void depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights)
 {
     const conv_state *s = call->s;
-    fg_depthwise_f32_args args = {.runs = call->scratch.runs,
-                                  .run_count = count,
-                                  .step = step,
-                                  .channels = s->groups,
-                                  .weights = weights,
-                                  .bias = s->bias,
-                                  .finish = s->finish,
-                                  .out_stride = call->out_stride};
+    fg_depthwise_f32_args args = {call->scratch.runs, count,           step, s->groups, weights, s->bias,
+                                  s->finish,          call->out_stride};
     if (count) call->context->kernels->depthwise_f32(&args);
 }
 
