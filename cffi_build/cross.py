@@ -48,7 +48,7 @@ class Target:
 TARGETS = {
     "x86_64": Target("x86_64-linux-gnu", "x86_64", "EM_X86_64", 400_000),
     "aarch64": Target("aarch64-linux-gnu", "generic", "EM_AARCH64", 300_000),
-    "armv7l": Target("arm-linux-gnueabihf", "generic+v7a+vfp3d16", "EM_ARM", 300_000),
+    "armv7l": Target("arm-linux-gnueabihf", "generic+v7a+vfp3d16", "EM_ARM", 320_000),
 }
 
 

@@ -14,7 +14,7 @@
 #if defined(__aarch64__)
 enum { VECTOR = 4, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, SHARED_LEAST = 6, MAX_SLIDE = 8, MAX_SIZE = 5 };
 #else
-enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0, SHARED_LEAST = 3 };
+enum { VECTOR = 4, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0, SHARED_LEAST = 6 };
 #endif
 
 #include "../finish_tmpl.h"
