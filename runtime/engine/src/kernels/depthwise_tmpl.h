@@ -13,18 +13,6 @@
 
 enum { PIXELS = 4, SHARED_PIXELS = 8 };
 
-/* Loads and stores whole vectors, or the first part lanes where part is not 0. */
-FG_INLINE vec load_lanes(const float *p, size_t part) { return part ? vec_load_part(p, part) : vec_load(p); }
-
-FG_INLINE void store_lanes(float *p, vec v, size_t part)
-{
-    if (part) {
-        vec_store_part(p, v, part);
-    } else {
-        vec_store(p, v);
-    }
-}
-
 /* One tap of pixels x vectors results; w: its weights, or NULL to read them. */
 FG_INLINE void add_tap(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t t, const float *from,
                        size_t c, const size_t pixels, const size_t vectors, const vec *w, vec *sum, size_t part)

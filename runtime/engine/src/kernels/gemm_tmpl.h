@@ -42,28 +42,6 @@ FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count
 }
 #endif
 
-/* Loads and stores whole vectors, or the first part lanes where part is not 0. */
-FG_INLINE vec load_lanes(const float *p, size_t part)
-{
-#ifdef vec_load_part
-    if (part) return vec_load_part(p, part);
-#endif
-    (void)part;
-    return vec_load(p);
-}
-
-FG_INLINE void store_lanes(float *p, vec v, size_t part)
-{
-#ifdef vec_store_part
-    if (part) {
-        vec_store_part(p, v, part);
-        return;
-    }
-#endif
-    (void)part;
-    vec_store(p, v);
-}
-
 /* rows x columns vectors of results to out[r] + at, of the last one only part lanes if that is not 0. rows and columns
  * are constants at every call, so that all sums stay in registers. */
 FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from, float *const *out,
