@@ -99,12 +99,21 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A finishing step or none, with limits in the middle of the numbers. */
-static fg_finish random_finish(test_random *random)
+/* A finishing step or none, with limits in the middle of the numbers; none without a bias. */
+static fg_finish random_finish(test_random *random, const float *bias)
 {
     fg_finish finish = {.low = random_float(random, 1.0f), .high = random_float(random, 1.0f), .slope = 0.1f};
-    finish.steps = (uint32_t)random_below(random, 8);
+    if (random_below(random, 2) == 0) finish.low = 0.0f;
+    if (bias) finish.steps = (uint32_t)random_below(random, FG_FINISH_SLOPE + 1);
     return finish;
+}
+
+/* count numbers of which none is -0. */
+static float *random_bias(test_random *random, size_t count, fill_kind kind)
+{
+    float *bias = random_floats(random, count, kind);
+    for (size_t i = 0; i < count; i++) bias[i] += 0.0f;
+    return bias;
 }
 
 /* --- gemm_f32 --- */
@@ -124,7 +133,8 @@ static void check_gemm_f32(context *c)
         const int biased = random_below(random, 2) == 0;
         void *memory;
         float *weights = aligned_floats(random, panels * FG_PANEL * taps * depth, kind, &memory);
-        float *bias = random_floats(random, panels * FG_PANEL, kind), *x = random_floats(random, rows * apart, kind);
+        float *bias = biased ? random_bias(random, panels * FG_PANEL, kind) : NULL;
+        float *x = random_floats(random, rows * apart, kind);
         const float *x_rows[MOST_ROWS];
         ptrdiff_t offsets[MOST_TAPS];
         for (size_t r = 0; r < rows; r++) x_rows[r] = x + (r * 7 % rows) * apart + apart / 2;
@@ -133,8 +143,7 @@ static void check_gemm_f32(context *c)
         outputs out = outputs_make(random, ((rows - 1) * out_stride + columns) * sizeof(float));
         float *out_rows[MOST_ROWS];
         fg_gemm_f32_args args = {
-            x_rows,  rows, offsets, taps, depth, weights, columns, biased ? bias : NULL, random_finish(random),
-            out_rows};
+            x_rows, rows, offsets, taps, depth, weights, columns, bias, random_finish(random, bias), out_rows};
         for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.ref.data + r * out_stride;
         c->ref.gemm_f32(&args);
         for (size_t r = 0; r < rows; r++) out_rows[r] = (float *)(void *)out.isa.data + r * out_stride;
@@ -154,13 +163,14 @@ static void truth_gemm_f32(context *c)
         float weights[32], x[2], bias[16], out[16];
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
         for (size_t j = 0; j < 32; j++) weights[j] = random_value(&c->random, kind);
-        for (size_t j = 0; j < 16; j++) bias[j] = random_value(&c->random, kind);
+        for (size_t j = 0; j < 16; j++) bias[j] = random_value(&c->random, kind) + 0.0f;
         for (size_t k = 0; k < 2; k++) x[k] = random_value(&c->random, kind);
         if (round % 5 == 0) x[1] = -x[0], weights[16 + 3] = weights[3]; /* all that is left is what the product lost */
         const float *rows_x[1] = {x};
         float *rows[1] = {out};
         const ptrdiff_t offset = 0;
-        const fg_gemm_f32_args args = {rows_x, 1, &offset, 1, 2, weights, 16, bias, random_finish(&c->random), rows};
+        const fg_gemm_f32_args args = {rows_x, 1, &offset, 1, 2, weights, 16, bias, random_finish(&c->random, bias),
+                                       rows};
         c->ref.gemm_f32(&args);
         for (size_t j = 0; j < 16; j++) {
             float expected = fmaf(x[1], weights[16 + j], fmaf(x[0], weights[j], 0.0f)) + bias[j];
@@ -240,7 +250,7 @@ static void check_depthwise_f32(context *c)
         size_t pixels[MOST_RUNS];
         for (size_t r = 0; r < count; r++) pixels[r] = random_below(random, 9);
         float *weights = random_floats(random, taps * channels + 1, kind),
-              *bias = random_floats(random, channels, kind);
+              *bias = biased ? random_bias(random, channels, kind) : NULL;
         float *x = random_floats(random, (9 + taps) * step, kind);
         fg_tap table[25];
         for (size_t t = 0; t < taps; t++) table[t] = (fg_tap){(ptrdiff_t)(t * step), (t * 3 % taps) * channels};
@@ -248,7 +258,7 @@ static void check_depthwise_f32(context *c)
         const size_t total = make_runs(pixels, count, x, table, taps, NULL, out_stride, runs);
         outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
         const fg_depthwise_f32_args args = {
-            runs, count, step, channels, weights, biased ? bias : NULL, random_finish(random), out_stride};
+            runs, count, step, channels, weights, bias, random_finish(random, bias), out_stride};
         make_runs(pixels, count, x, table, taps, (float *)(void *)out.ref.data, out_stride, runs);
         c->ref.depthwise_f32(&args);
         make_runs(pixels, count, x, table, taps, (float *)(void *)out.isa.data, out_stride, runs);

@@ -84,7 +84,8 @@ static void check_winograd_output_f32(context *c)
         const fill_kind kind = (fill_kind)(round % FILL_COUNT);
         const size_t channels = random_below(random, 71), x_step = channels + random_below(random, 20);
         const int biased = random_below(random, 2) == 0;
-        float *x = random_floats(random, 35 * x_step + channels, kind), *bias = random_floats(random, channels, kind);
+        float *x = random_floats(random, 35 * x_step + channels, kind);
+        float *bias = biased ? random_bias(random, channels, kind) : NULL;
         float *ref[FG_WINOGRAD_PIXELS], *isa[FG_WINOGRAD_PIXELS];
         outputs out = outputs_make(random, FG_WINOGRAD_PIXELS * channels * sizeof(float));
         for (size_t i = 0; i < FG_WINOGRAD_PIXELS; i++) {
@@ -93,7 +94,7 @@ static void check_winograd_output_f32(context *c)
             isa[i] = listed ? AS_FLOATS(out.isa) + (i * 5 % FG_WINOGRAD_PIXELS) * channels : NULL;
         }
         fg_winograd_output_f32_args args = {
-            x, x_step, channels, biased ? bias : NULL, random_finish(random), ref,
+            x, x_step, channels, bias, random_finish(random, bias), ref,
         };
         c->ref.winograd_output_f32(&args);
         args.out = isa;

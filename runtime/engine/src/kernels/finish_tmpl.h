@@ -1,6 +1,6 @@
 /* finish_tmpl.h: fg_finish in registers and vectors that are not full, for gemm_tmpl.h and depthwise_tmpl.h. The
  * including file defines
- *     vec_mul(a, b), vec_max(a, b): a > b ? a : b, and vec_min(a, b): a < b ? a : b, both b where either is NaN. */
+ *     vec_mul(a, b), vec_max(a, b) and vec_min(a, b): NaN where b is; which of two zeros is free (kernels.h). */
 #ifndef FG_FINISH_TMPL_H
 #define FG_FINISH_TMPL_H
 

@@ -1,8 +1,7 @@
 /* gemm_tmpl.h: gemm_f32 for one vector type. The including file defines
  *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it,
  *     vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), VEC_FENCE,
- * and what finish_tmpl.h asks for. With OWN_PRODUCTS it defines add_products itself, which vec_fma and VEC_FENCE serve,
- * and how rows_of is called. Otherwise also
+ * what finish_tmpl.h asks for, and
  *     vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
  *     ROWS_AT_ONCE in the first cache,
  *     COLUMN_STEP(left, rows): how many of left vectors a tile takes, 1 to 4; one that does not begin a panel ends in
@@ -20,7 +19,6 @@ typedef struct gemm_block {
     int first, last;
 } gemm_block;
 
-#ifndef OWN_PRODUCTS
 /* sum[r * columns + v] += x[r][begin + i] * weights[i][v] for i < count in ascending order. */
 FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count, const float *weights,
                             size_t panel_floats, vec *sum, const size_t rows, const size_t columns)
@@ -40,7 +38,6 @@ FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count
         }
     }
 }
-#endif
 
 /* rows x columns vectors of results to out[r] + at, of the last one only part lanes if that is not 0. rows and columns
  * are constants at every call, so that all sums stay in registers. */
@@ -97,36 +94,6 @@ FG_INLINE void tile_of(const fg_gemm_f32_args *args, const gemm_block *block, co
     }
     /* clang-format on */
 }
-
-#ifdef OWN_PRODUCTS
-
-/* columns vectors from float offset of a panel on, for count rows, to out[r] + at. Blocks of products outermost: a
- * block's weights stay in the first cache while all rows pass. */
-FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t panel, size_t offset, const float *const *from,
-                       float *const *out, size_t at, size_t count, const size_t columns)
-{
-    const size_t total = args->taps * args->depth;
-    const float *bias = args->bias ? args->bias + panel * FG_PANEL + offset : NULL;
-    gemm_block block = {.weights = args->panels + panel * total * FG_PANEL + offset, .panel_floats = total * FG_PANEL};
-    size_t done = 0;
-    do {
-        block.count = fg_at_most(total - done, FG_GEMM_BLOCK);
-        block.first = done == 0;
-        block.last = done + block.count == total;
-        block.bias = block.last ? bias : NULL;
-        size_t tiles = (count + MAX_ROWS - 1) / MAX_ROWS, rows; /* of nearly equal height: no short last one */
-        for (size_t r = 0; tiles > 0; tiles--, r += rows) {
-            rows = (count - r + tiles - 1) / tiles;
-            tile_of(args, &block, from + r, out + r, at, rows, columns, 0);
-        }
-        done += block.count;
-        block.weights += block.count * FG_PANEL;
-        block.k += block.count;
-        while (block.k >= args->depth && done < total) block.k -= args->depth, block.tap++;
-    } while (done < total);
-}
-
-#else
 
 /* All tiles of count rows, of nearly equal height: no short last one. */
 FG_INLINE void tiles_of(const fg_gemm_f32_args *args, const gemm_block *block, const float *const *from,
@@ -191,5 +158,3 @@ FG_INLINE void gemm(const fg_gemm_f32_args *args)
         rows_of(args, r, rows);
     }
 }
-
-#endif

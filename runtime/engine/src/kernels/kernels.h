@@ -11,9 +11,10 @@
 
 #include "../format.h"
 
-/* What happens to a finished sum x before it is stored, in this order: slope: x = x < 0 ? slope * x : x (slope above 0,
- * at most 1); low: x = x < low ? low : x; high: x = x > high ? high : x. So ReLU, clip and leaky ReLU cost no pass of
- * their own; the bits are those of activation_f32. */
+/* What happens to a finished sum x before it is stored: slope, alone: x = x < 0 ? slope * x : x (slope above 0, at most
+ * 1); or low: x = x < low ? low : x; then high: x = x > high ? high : x (high is not -0). So ReLU, clip and leaky ReLU
+ * cost no pass of their own; the bits are those of activation_f32. Where there are steps there is a bias, and a bias is
+ * never -0: then no x is -0, and machines' maxima agree, which differ in the order of zeros. */
 enum { FG_FINISH_LOW = 1, FG_FINISH_HIGH = 2, FG_FINISH_SLOPE = 4 };
 
 typedef struct fg_finish {
@@ -34,7 +35,7 @@ typedef struct fg_gemm_f32_args {
     size_t taps, depth;
     const float *panels; /* (columns + 15) / 16 x (taps * depth) x 16, 64-byte aligned */
     size_t columns;
-    const float *bias; /* whole panels of numbers, or NULL */
+    const float *bias; /* whole panels of numbers, none -0, or NULL: then no finish */
     fg_finish finish;
     float *const *out; /* rows pointers, each to columns numbers */
 } fg_gemm_f32_args;
@@ -60,7 +61,7 @@ typedef struct fg_depthwise_f32_args {
     size_t run_count;
     size_t step, channels;
     const float *weights;
-    const float *bias; /* channels numbers, or NULL */
+    const float *bias; /* channels numbers, none -0, or NULL: then no finish */
     fg_finish finish;
     size_t out_stride; /* numbers between two pixels */
 } fg_depthwise_f32_args;
@@ -89,7 +90,7 @@ typedef struct fg_winograd_input_f32_args {
 typedef struct fg_winograd_output_f32_args {
     const float *x;
     size_t x_step, channels;
-    const float *bias; /* channels numbers, or NULL */
+    const float *bias; /* channels numbers, none -0, or NULL: then no finish */
     fg_finish finish;
     float *const *out; /* FG_WINOGRAD_PIXELS pointers */
 } fg_winograd_output_f32_args;

@@ -26,7 +26,7 @@ typedef struct conv_state {
     size_t long_taps, long_depth; /* interior: taps of a kernel row that lie side by side in memory are one tap */
     ptrdiff_t *offsets;           /* taps, of which interior ones use long_taps; then of a packed window with groups */
     fg_tap *depthwise_taps;
-    float *bias; /* every group padded to whole panels; NULL: none */
+    float *bias; /* every group padded to whole panels; NULL: none, nor a finish */
 } conv_state;
 
 static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
@@ -145,7 +145,7 @@ uint32_t fg_conv_fuse(const fg_node_record *node, fg_finish *finish)
     switch (node->activation) {
     case FG_ACT_IDENTITY: return 1;
     case FG_ACT_RELU: *finish = (fg_finish){.steps = FG_FINISH_LOW}; return 1;
-    case FG_ACT_CLIP: *finish = (fg_finish){FG_FINISH_LOW | FG_FINISH_HIGH, p, q, 0.0f}; return 1;
+    case FG_ACT_CLIP: *finish = (fg_finish){FG_FINISH_LOW | FG_FINISH_HIGH, p, q + 0.0f, 0.0f}; return 1;
     case FG_ACT_LEAKY_RELU:
         if (!(p > 0.0f && p <= 1.0f)) return 0;
         *finish = (fg_finish){.steps = FG_FINISH_SLOPE, .slope = p};
@@ -157,9 +157,9 @@ uint32_t fg_conv_fuse(const fg_node_record *node, fg_finish *finish)
 static void pad_bias(conv_state *s, const float *bias)
 {
     size_t padded = s->depthwise ? 1 : (size_t)s->panels * FG_PANEL; /* zeroed, as all state is */
-    if (!bias) s->bias = NULL;
+    if (!bias && !s->finish.steps) s->bias = NULL;
     for (uint32_t g = 0; bias && g < s->groups; g++) {
-        memcpy(s->bias + g * padded, bias + (size_t)g * s->group_out, s->group_out * sizeof *bias);
+        fg_conv_bias(s->bias + g * padded, bias + (size_t)g * s->group_out, s->group_out);
     }
 }
 

@@ -24,13 +24,14 @@ typedef struct tile {
 typedef struct winograd_state { /* a node's aux */
     uint32_t fused;
     fg_finish finish;
+    float bias[]; /* of all channels; zeros where there is none */
 } winograd_state;
 
 typedef struct winograd_call {
     const fg_op_context *context;
     const winograd_state *s;
     const fg_value_state *x;
-    const float *weights, *bias;
+    const float *weights;
     const uint32_t *pixels;
     float *out;
     size_t out_stride;
@@ -88,7 +89,7 @@ static void winograd_sizes(const fg_graph *graph, const fg_node_record *node, fg
     const fg_value_record *out = &graph->values[node->output];
     fg_window window = fg_conv_window(&node->attributes.conv);
     winograd_call call = {.batch = batch_of(x->channels, out->channels, out->rows, out->cols)};
-    sizes->aux = sizeof(winograd_state);
+    sizes->aux = sizeof(winograd_state) + out->channels * sizeof(float);
     sizes->thread = lay_out(&call, x->channels, out->channels, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
 }
@@ -96,7 +97,9 @@ static void winograd_sizes(const fg_graph *graph, const fg_node_record *node, fg
 static void winograd_init(const fg_op_context *context)
 {
     winograd_state *s = context->aux;
+    const float *bias = fg_op_optional(context, CONV_BIAS);
     s->fused = fg_conv_fuse(context->node, &s->finish);
+    if (bias) fg_conv_bias(s->bias, bias, context->output->channels);
 }
 
 /* Whether the listed pixels are all of some rows of tiles, in the map's order: then a batch need not follow the list.
@@ -179,7 +182,7 @@ static void transform_sums(const winograd_call *call, const tile *at, const floa
     const fg_winograd_output_f32_args args = {.x = sums,
                                               .x_step = call->sum_step,
                                               .channels = call->context->output->channels,
-                                              .bias = call->bias,
+                                              .bias = call->s->bias,
                                               .finish = call->s->finish,
                                               .out = out};
     call->context->kernels->winograd_output_f32(&args);
@@ -236,7 +239,6 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
                           .s = context->aux,
                           .x = x,
                           .weights = fg_op_input(context, CONV_WEIGHTS)->data,
-                          .bias = fg_op_optional(context, CONV_BIAS),
                           .pixels = pixels,
                           .out = out,
                           .out_stride = out_stride,

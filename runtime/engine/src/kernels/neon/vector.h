@@ -1,5 +1,5 @@
-/* vector.h: the vectors of the templates with NEON. vec_max and vec_min give b where either is NaN; a part is the first
- * n lanes, the others are neither read nor written. */
+/* vector.h: the vectors of the templates with NEON. vec_max and vec_min give NaN where b is NaN; a part is the first n
+ * lanes, the others are neither read nor written. */
 #ifndef FG_KERNELS_NEON_VECTOR_H
 #define FG_KERNELS_NEON_VECTOR_H
 
@@ -30,8 +30,8 @@ static inline void store_part(float *x, float32x4_t v, size_t count)
 #define vec_add(a, b) vaddq_f32(a, b)
 #define vec_sub(a, b) vsubq_f32(a, b)
 #define vec_mul(a, b) vmulq_f32(a, b)
-#define vec_max(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
-#define vec_min(a, b) vbslq_f32(vcltq_f32(a, b), a, b)
+#define vec_max(a, b) vmaxq_f32(a, b)
+#define vec_min(a, b) vminq_f32(a, b)
 #define vec_load_part(p, n) load_part(p, n)
 #define vec_store_part(p, v, n) store_part(p, v, n)
 
