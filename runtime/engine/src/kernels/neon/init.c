@@ -17,6 +17,9 @@ void fg_kernels_init_neon(fg_kernels *kernels)
     kernels->activation_f32 = activation_f32;
     kernels->softmax_f32 = softmax_f32;
 #endif
+#if defined(__aarch64__)
+    kernels->activation_f32 = fg_activation_f32_neon;
+#endif
     kernels->isa |= FG_ISA_NEON;
     kernels->gemm_f32 = fg_gemm_f32_neon;
     kernels->depthwise_f32 = fg_depthwise_f32_neon;

@@ -4,6 +4,7 @@
 
 #include "../kernels.h"
 
+void fg_activation_f32_neon(uint32_t kind, const float *parameters, float *data, size_t count);
 void fg_gemm_f32_neon(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_neon(const fg_depthwise_f32_args *args);
 void fg_winograd_input_f32_neon(const fg_winograd_input_f32_args *args);

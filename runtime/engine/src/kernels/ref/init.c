@@ -4,6 +4,11 @@
 #include "../frame_tmpl.h"
 #include "../pointwise_tmpl.h"
 
+void fg_activation_f32_ref(uint32_t kind, const float *parameters, float *data, size_t count)
+{
+    activation_f32(kind, parameters, data, count);
+}
+
 void fg_kernels_init_ref(fg_kernels *kernels)
 {
     kernels->isa = 0;
@@ -12,6 +17,7 @@ void fg_kernels_init_ref(fg_kernels *kernels)
     kernels->winograd_input_f32 = fg_winograd_input_f32_ref;
     kernels->winograd_output_f32 = fg_winograd_output_f32_ref;
     fill_pointwise(kernels);
+    kernels->activation_f32 = fg_activation_f32_ref;
     kernels->gate_u8 = gate_u8;
     kernels->normalize_u8 = normalize_u8;
     kernels->resize_row_u8 = resize_row_u8;
