@@ -8,9 +8,41 @@
 
 #include "../loops.h"
 
+enum { VECTOR = 4, FOUR = 4 * VECTOR };
+
 typedef struct lanes {
     float32x4_t low, high;
 } lanes;
+
+/* Four vectors in one instruction, where there is one. */
+FG_INLINE void load_four(const float *from, float32x4_t *v)
+{
+#if defined(__aarch64__)
+    const float32x4x4_t four = vld1q_f32_x4(from);
+    v[0] = four.val[0], v[1] = four.val[1], v[2] = four.val[2], v[3] = four.val[3];
+#else
+    for (size_t i = 0; i < 4; i++) v[i] = vld1q_f32(from + i * VECTOR);
+#endif
+}
+
+FG_INLINE void copy_four(float *to, const float *from)
+{
+#if defined(__aarch64__)
+    vst1q_f32_x4(to, vld1q_f32_x4(from));
+#else
+    for (size_t i = 0; i < FOUR; i += VECTOR) vst1q_f32(to + i, vld1q_f32(from + i));
+#endif
+}
+
+/* Fewer numbers than a vector has, zeros behind them. */
+FG_INLINE float32x4_t load_rest(const float *from, size_t count)
+{
+    float32x4_t v = vdupq_n_f32(0.0f);
+    if (count > 0) v = vld1q_lane_f32(from, v, 0);
+    if (count > 1) v = vld1q_lane_f32(from + 1, v, 1);
+    if (count > 2) v = vld1q_lane_f32(from + 2, v, 2);
+    return v;
+}
 
 FG_INLINE float32x4_t add_distance(float32x4_t sum, float32x4_t a, float32x4_t b, const uint32_t norm)
 {
@@ -36,19 +68,26 @@ FG_INLINE float join(lanes l, const uint32_t norm)
 FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, size_t count)
 {
     lanes l = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
-    size_t i = 0;
-    for (; i + FG_LANES <= count; i += FG_LANES) {
-        l.low = add_distance(l.low, vld1q_f32(a + i), vld1q_f32(b + i), norm);
-        l.high = add_distance(l.high, vld1q_f32(a + i + 4), vld1q_f32(b + i + 4), norm);
+    for (; count >= FOUR; count -= FOUR, a += FOUR, b += FOUR) {
+        float32x4_t x[4], y[4];
+        load_four(a, x);
+        load_four(b, y);
+        l.low = add_distance(l.low, x[0], y[0], norm);
+        l.high = add_distance(l.high, x[1], y[1], norm);
+        l.low = add_distance(l.low, x[2], y[2], norm);
+        l.high = add_distance(l.high, x[3], y[3], norm);
     }
-    if (i < count) {
-        float x[FG_LANES] = {0}, y[FG_LANES] = {0};
-        for (size_t k = 0; i + k < count; k++) {
-            x[k] = a[i + k];
-            y[k] = b[i + k];
-        }
-        l.low = add_distance(l.low, vld1q_f32(x), vld1q_f32(y), norm);
-        l.high = add_distance(l.high, vld1q_f32(x + 4), vld1q_f32(y + 4), norm);
+    if (count >= FG_LANES) {
+        l.low = add_distance(l.low, vld1q_f32(a), vld1q_f32(b), norm);
+        l.high = add_distance(l.high, vld1q_f32(a + VECTOR), vld1q_f32(b + VECTOR), norm);
+        count -= FG_LANES, a += FG_LANES, b += FG_LANES;
+    }
+    if (count >= VECTOR) {
+        l.low = add_distance(l.low, vld1q_f32(a), vld1q_f32(b), norm);
+        count -= VECTOR, a += VECTOR, b += VECTOR;
+        if (count) l.high = add_distance(l.high, load_rest(a, count), load_rest(b, count), norm);
+    } else if (count) {
+        l.low = add_distance(l.low, load_rest(a, count), load_rest(b, count), norm);
     }
     return join(l, norm);
 }
@@ -62,46 +101,55 @@ float fg_distance_f32_neon(uint32_t norm, const float *a, const float *b, size_t
     }
 }
 
+FG_INLINE uint32x4_t differing(float32x4_t a, float32x4_t b)
+{
+    return veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+}
+
 static int bits_differ(const float *a, const float *b, size_t count)
 {
     uint32x4_t differ = vdupq_n_u32(0);
-    uint32_t rest = 0;
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        differ = vorrq_u32(differ,
-                           veorq_u32(vreinterpretq_u32_f32(vld1q_f32(a + i)), vreinterpretq_u32_f32(vld1q_f32(b + i))));
-    for (; i < count; i++) {
-        const uint32x2_t x = vreinterpret_u32_f32(vld1_dup_f32(a + i)), y = vreinterpret_u32_f32(vld1_dup_f32(b + i));
-        rest |= vget_lane_u32(veor_u32(x, y), 0);
+    for (; count >= FOUR; count -= FOUR, a += FOUR, b += FOUR) {
+        float32x4_t x[4], y[4];
+        load_four(a, x);
+        load_four(b, y);
+        for (size_t i = 0; i < 4; i++) differ = vorrq_u32(differ, differing(x[i], y[i]));
     }
+    for (; count >= VECTOR; count -= VECTOR, a += VECTOR, b += VECTOR)
+        differ = vorrq_u32(differ, differing(vld1q_f32(a), vld1q_f32(b)));
+    if (count) differ = vorrq_u32(differ, differing(load_rest(a, count), load_rest(b, count)));
     const uint32x2_t pair = vorr_u32(vget_low_u32(differ), vget_high_u32(differ));
-    return (vget_lane_u32(pair, 0) | vget_lane_u32(pair, 1) | rest) != 0;
+    return (vget_lane_u32(pair, 0) | vget_lane_u32(pair, 1)) != 0;
 }
 
 FG_INLINE void copy(float *to, const float *from, size_t count)
 {
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4) vst1q_f32(to + i, vld1q_f32(from + i));
-    for (; i < count; i++) to[i] = from[i];
+    for (; count >= FOUR; count -= FOUR, to += FOUR, from += FOUR) copy_four(to, from);
+    for (; count >= VECTOR; count -= VECTOR, to += VECTOR, from += VECTOR) vst1q_f32(to, vld1q_f32(from));
+    for (size_t i = 0; i < count; i++) to[i] = from[i];
 }
 
 /* Numbers that lie apart differ in their bits; where nothing lies apart, or something is no number, the bits tell. */
 FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm)
 {
-    const float *fresh = args->fresh;
-    for (size_t p = 0; p < args->count; p++, fresh += args->channels) {
-        float *held = args->held + args->pixels[p] * args->stride;
-        const float apart = gated ? distance(norm, fresh, held, args->channels) : 0.0f;
+    const size_t count = args->count, channels = args->channels, stride = args->stride;
+    const uint32_t *pixels = args->pixels, commit = args->commit;
+    const float *fresh = args->fresh, limit = args->limit;
+    float *const first = args->held;
+    uint8_t *flags = args->flags;
+    for (size_t p = 0; p < count; p++, fresh += channels) {
+        float *held = first + pixels[p] * stride;
+        const float apart = gated ? distance(norm, fresh, held, channels) : 0.0f;
         uint8_t flag = FG_PIXEL_CHANGED;
         if (apart > 0.0f) {
-            if (apart <= args->limit) flag = FG_PIXEL_HELD;
-        } else if (!bits_differ(fresh, held, args->channels)) {
+            if (apart <= limit) flag = FG_PIXEL_HELD;
+        } else if (!bits_differ(fresh, held, channels)) {
             flag = FG_PIXEL_SAME;
-        } else if (gated && apart <= args->limit) {
+        } else if (gated && apart <= limit) {
             flag = FG_PIXEL_HELD;
         }
-        args->flags[p] = flag;
-        if (args->commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, args->channels);
+        flags[p] = flag;
+        if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels);
     }
 }
 
