@@ -34,7 +34,7 @@ def converted(task: Task) -> Path:
     if (folder / "net.ncnn.param").exists():
         traced = (folder / "net.pnnx.param").read_text()
         param = folder / "net.ncnn.param"
-        param.write_text(with_focus(param.read_text(), traced))
+        param.write_text(with_parts(with_focus(param.read_text(), traced)))
     for path in folder.iterdir():
         if path.name not in ("net.ncnn.param", "net.ncnn.bin"):
             path.unlink()
@@ -63,6 +63,19 @@ def with_focus(param: str, traced: str) -> str:
     layers, blobs = map(int, lines[1].split())
     lines[1] = f"{layers - 3} {blobs - 3}"
     return "\n".join(line for line in lines if not line.startswith("Tensor.slice ")) + "\n"
+
+
+def with_parts(param: str) -> str:
+    """The network with the parts of splits named where pnnx left them out, without which ncnn ends with a fault.
+
+    pnnx drops the arguments of an ONNX Split without sizes: equal parts, here of the channels.
+    """
+    lines = param.splitlines()
+    for i, words in enumerate(map(str.split, lines)):
+        if words[0] == "Slice" and "=" not in words[-1]:
+            parts = int(words[3])
+            lines[i] += f" -23300={parts}{',-233' * parts} 1=0"
+    return "\n".join(lines) + "\n"
 
 
 def open_session(task: Task) -> Run:

@@ -117,3 +117,9 @@ def test_ncnn_gets_a_focus_stem_from_its_own_layers():
     assert lines[3] == "Reorg focus 1 1 in0 focus 0=2 1=1"
     assert lines[4].startswith("Slice focus_parts 1 4 focus 5 6 7 8 ")
     assert ncnn.with_focus(PARAM, "") == PARAM
+
+
+def test_ncnn_is_told_the_parts_of_a_split_without_sizes():
+    head, known = "7767517\n3 4\n", "Slice b 1 2 1 3 4 -23300=2,8,-233 1=0\n"
+    told = ncnn.with_parts(head + "Slice a 1 3 in0 1 2 3\n" + known)
+    assert told == head + "Slice a 1 3 in0 1 2 3 -23300=3,-233,-233,-233 1=0\n" + known
