@@ -48,7 +48,8 @@ class Target:
 TARGETS = {
     "x86_64": Target("x86_64-linux-gnu", "x86_64", "EM_X86_64", 400_000),
     "aarch64": Target("aarch64-linux-gnu", "generic", "EM_AARCH64", 300_000),
-    "armv7l": Target("arm-linux-gnueabihf", "generic+v7a+vfp3d16", "EM_ARM", 320_000),
+    # v7a brings NEON and its registers: not every core has them, and vectors flush subnormal numbers to zero
+    "armv7l": Target("arm-linux-gnueabihf", "generic+v7a+vfp3d16-neon-d32", "EM_ARM", 320_000),
 }
 
 

@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /* No iteration reads what another one writes, though in and out may be the same array. */
-#if defined(__clang__) && defined(__OPTIMIZE_SIZE__)
-#define FG_INDEPENDENT /* it would vectorise what should be small */
+#if defined(__clang__) && (defined(__OPTIMIZE_SIZE__) || (defined(__arm__) && defined(__ARM_NEON)))
+#define FG_INDEPENDENT /* it would vectorise what should be small, and on Armv7 flush subnormal numbers to zero */
 #elif defined(__clang__)
 #define FG_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
