@@ -1,22 +1,24 @@
 """What ``python build.py firmware`` runs: installs what the parts need, runs them two at a time, says what they proved.
 
-    python -m firmware_tests [--only PART ...] [--ready] [pytest's arguments]
+    python -m firmware_tests [--only PART ...] [--ready] [--zig] [pytest's arguments]
 
 A part NAME is the file test_NAME.py beside this one. ``--ready`` runs the parts whose programs are there and installs
-nothing. QEMU counts no cycles: nothing here says anything about speed.
+nothing. ``--zig`` compiles with PyPI's ziglang, as where there are no cross compilers. QEMU counts no cycles: nothing
+here says anything about speed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .tools import CROSS, FOLDER, ROOT, installed, missing
+from .tools import CROSS, FOLDER, ROOT, ZIG, installed, missing
 
 USER_MODE = ["qemu-aarch64", "qemu-arm", *CROSS]
 BOOT = ["qemu-system-aarch64", "qemu-aarch64", "aarch64-linux-gnu-gcc"]
@@ -61,7 +63,10 @@ def main() -> int:
     about = "; ".join(f"{name}: {part.about}" for name, part in PARTS.items())
     parser.add_argument("--only", action="append", choices=list(PARTS), help=about)
     parser.add_argument("--ready", action="store_true", help="install nothing, leave out what cannot run")
+    parser.add_argument("--zig", action="store_true", help="compile with PyPI's ziglang, whatever else is there")
     options, arguments = parser.parse_known_args()
+    if options.zig:
+        os.environ[ZIG] = "1"
     chosen = {name: PARTS[name] for name in options.only or PARTS}
     FOLDER.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from .networks import EXPECTED, TINY, write_random
-from .tools import FOLDER, TARGETS, build, golden
+from .tools import FOLDER, TARGETS, build, golden, located
 
 SANITIZE = "address,undefined"
 # Those written for NEON; gemm_f32's twin takes long where the compiler has no fused multiply-add: there networks do.
@@ -34,7 +33,7 @@ def emulate(target, *command):
 
 @pytest.fixture(params=list(CPUS))
 def target(request):
-    if not shutil.which(TARGETS[request.param].compiler):
+    if not located(TARGETS[request.param].compiler):
         pytest.skip(f"needs {TARGETS[request.param].compiler}: ziglang brings no AddressSanitizer for Arm")
     return request.param
 

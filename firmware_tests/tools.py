@@ -57,7 +57,10 @@ TARGETS = {
     "host": Target(platform.machine(), "cc", system=platform.system()),
     "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", zig="aarch64-linux-musl", emulator="qemu-aarch64"),
     "armv7": Target(
-        "armv7l", "arm-linux-gnueabihf-gcc", zig="arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16", emulator="qemu-arm"
+        "armv7l",
+        "arm-linux-gnueabihf-gcc",
+        zig=f"arm-linux-musleabihf -mcpu={cross.TARGETS['armv7l'].cpu}",
+        emulator="qemu-arm",
     ),
 }
 TARGETS |= {  # without operating system
@@ -78,11 +81,22 @@ TARGETS |= {  # without operating system
 }
 CROSS = ["aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc"]
 COMPILERS = {*CROSS, "arm-none-eabi-gcc"}
+ZIG = "FRAMEGATE_FIRMWARE_ZIG"  # set by --zig, for the parts, which are processes: zig even where others are there
+
+
+def left_to_zig(program: str) -> bool:
+    """Whether the program is a compiler that must not be used."""
+    return program in COMPILERS and ZIG in os.environ
+
+
+def located(program: str) -> str | None:
+    """Path of a program of this machine's; None where there is none, or it is left to zig."""
+    return None if left_to_zig(program) else shutil.which(program)
 
 
 def found(program: str) -> bool:
     """Whether the program is there, or for a compiler its stand-in."""
-    return bool(shutil.which(program)) or (program in COMPILERS and importlib.util.find_spec("ziglang") is not None)
+    return bool(located(program)) or (program in COMPILERS and importlib.util.find_spec("ziglang") is not None)
 
 
 def missing(programs: Iterable[str]) -> list[str]:
@@ -99,11 +113,12 @@ def call(*command: str | Path, check: bool = True) -> int:
 def installed(programs: Iterable[str]) -> None:
     """Installs what is missing: with apt where this user may, else compilers from PyPI and a word about the rest."""
     lacking = missing(programs)
-    packages = sorted({package for name in lacking for package in PACKAGES[name]})
-    if not packages:
+    if not lacking:
         return
+    packages = sorted({package for name in lacking if not left_to_zig(name) for package in PACKAGES[name]})
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if shutil.which("apt-get") and (not root or subprocess.run([*root, "true"], check=False).returncode == 0):
+    apt = packages and shutil.which("apt-get")
+    if apt and (not root or subprocess.run([*root, "true"], check=False).returncode == 0):
         options = ["-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5"]
         quiet = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
         call(*quiet, "update", *options, check=False)
@@ -118,14 +133,14 @@ def installed(programs: Iterable[str]) -> None:
 
 def compiler(target: Target) -> list[str]:
     """The C compiler: a program of this machine's, else zig with its arguments."""
-    path = shutil.which(target.compiler)
+    path = located(target.compiler)
     return [path] if path else [str(cross.zig()), "cc", "-target", *target.zig.split()]
 
 
 def toolchain(name: str) -> dict[str, str]:
     """CMake's definitions that choose the compiler of a target."""
     target = TARGETS[name]
-    if path := shutil.which(target.compiler):
+    if path := located(target.compiler):
         machine = {"CMAKE_SYSTEM_NAME": target.system, "CMAKE_SYSTEM_PROCESSOR": target.processor}
         return machine | {"CMAKE_C_COMPILER": path, "CMAKE_C_FLAGS": target.flags}
     path = cross.write_toolchain(FOLDER / f"{name}.cmake", target.system, target.processor, target.zig)
@@ -147,15 +162,15 @@ def build(name: str, folder: str = "", source: Path = HERE, **options: str) -> P
 
     ``options`` become -D definitions.
     """
-    path = FOLDER / (folder or name)
     definitions = toolchain(name) | {"FG_WERROR": "ON"} | options
+    path = FOLDER / f"{folder or name}{'-zig' if 'CMAKE_TOOLCHAIN_FILE' in definitions else ''}"
     words = ["-S", str(source), "-B", str(path), *(f"-D{key}={value}" for key, value in definitions.items())]
     with locked(path.name):
-        stamp = path / "definitions"
-        if stamp.exists() and stamp.read_text() != "\n".join(words):
-            shutil.rmtree(path)  # CMake does not forget a compiler
+        stamp, now = path / "definitions", "\n".join([*words, *compiler(TARGETS[name])])
+        if stamp.exists() and stamp.read_text() != now:
+            shutil.rmtree(path)  # CMake does not forget a compiler, nor its arguments
         run("cmake", "-G", "Ninja", *words, timeout=3600)  # the first time zig compiles its C library
-        stamp.write_text("\n".join(words))
+        stamp.write_text(now)
         run("cmake", "--build", path, "-j2", timeout=3600)
     return path
 

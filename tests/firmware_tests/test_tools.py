@@ -104,3 +104,12 @@ def test_what_is_there_is_left_alone(machine, capsys):
     tools.installed(["qemu-arm", "arm-none-eabi-gcc"])
     assert machine.calls == []
     assert capsys.readouterr().out == ""
+
+
+def test_zig_can_be_preferred(machine, monkeypatch):
+    machine.programs = {"apt-get", "qemu-arm", *tools.COMPILERS}
+    monkeypatch.setenv(tools.ZIG, "1")
+    tools.installed(["qemu-arm", "arm-none-eabi-gcc"])
+    assert [words[-1] for words in machine.calls] == [cross.REQUIREMENTS[0]]  # apt is not asked for compilers
+    assert tools.compiler(tools.TARGETS["m4f"])[0] == "/site/ziglang/zig"
+    assert tools.toolchain("m4f").keys() == {"CMAKE_TOOLCHAIN_FILE"}
