@@ -16,7 +16,7 @@ typedef struct value_readers {
     uint64_t offset; /* where it begins there */
 } value_readers;
 
-static int is_small(const fg_graph *graph)
+int fg_place_is_small(const fg_graph *graph)
 {
     uint64_t inputs = 0;
     for (uint32_t i = 0; i < graph->node_count && inputs <= MOST_INPUTS; i++) inputs += graph->nodes[i].input_count;
@@ -64,11 +64,17 @@ fg_place fg_place_of(const fg_graph *graph, uint32_t value)
     const fg_node_record *node = &graph->nodes[record->producer];
     uint32_t from = graph->index[node->first_input];
     if (node->op == FG_OP_VIEW) return (fg_place){from, 0, 0};
-    if (!is_small(graph)) return own_memory;
+    if (!fg_place_is_small(graph)) return own_memory;
     value_readers readers = readers_of(graph, value);
     uint32_t first = 0;
     if (!readers.apart) return own_memory;
     if (node->gate == FG_GATE_NONE && fg_gather_is_range(graph, node, &first)) return (fg_place){from, 1, first};
     if (readers.concat == FG_NONE) return own_memory;
     return (fg_place){readers.concat, 1, readers.offset};
+}
+
+uint32_t fg_place_root(const fg_graph *graph, uint32_t value)
+{
+    for (uint32_t home; (home = fg_place_of(graph, value).home) != FG_NONE;) value = home;
+    return value;
 }

@@ -14,5 +14,9 @@ typedef struct fg_place {
  * channels lies in the result, where all who read it can skip what is between two pixels. Such a home may have a home
  * itself. Homes of views and ranges are made by an earlier node, those of other values by a later one. */
 fg_place fg_place_of(const fg_graph *graph, uint32_t value);
+/* The value whose memory a value lies in, maybe itself. */
+uint32_t fg_place_root(const fg_graph *graph, uint32_t value);
+/* Whether all nodes are looked at to find what lies where; in huge networks only views lie in other values. */
+int fg_place_is_small(const fg_graph *graph);
 
 #endif

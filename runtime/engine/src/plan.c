@@ -4,6 +4,7 @@
 
 #include "checked.h"
 #include "place.h"
+#include "reuse.h"
 #include "state.h"
 #include "strips.h"
 
@@ -66,81 +67,126 @@ static void settle(const fg_graph *graph, uint32_t node, fg_value_state *values)
     if (home->data) value->data = home->data + place.offset;
 }
 
-/* kept: rows in memory at once; 0: all of them, where they stay from push to push. */
-static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, uint32_t kept, fg_value_state *values)
+/* What is known of a value before anything lies anywhere, and its mask. */
+static void lay_out_value(arena *a, const fg_graph *graph, uint32_t i, fg_value_state *values)
 {
     const fg_value_record *record = &graph->values[i];
     int inside = fg_place_of(graph, i).home != FG_NONE, constant = record->kind == FG_VALUE_CONSTANT;
-    fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels, .kept = kept};
+    fg_value_state value = {.rows = record->rows, .cols = record->cols, .channels = record->channels};
     value.stride = inside ? 0 : record->channels;
     value.home = FG_NONE;
     value.words = fg_mask_words(record->cols);
     if (!constant) value.mask = take(a, mask_words(record), sizeof *value.mask);
-    if (!constant && !inside && !kept) {
-        value.data = take(a, (uint64_t)record->rows * record->cols * record->channels, sizeof *value.data);
-    }
+    /* Constants are only read; the state has one pointer type for both. */
+    if (constant && values) memcpy(&value.data, &(const void *){fg_graph_constant(graph, i)}, sizeof value.data);
     if (values) values[i] = value;
 }
 
-/* What nodes compute. Rows of values that are not kept whole, without gating or in passing, lie in scratch memory,
- * where sequences follow each other: their places in it wait in offset. */
-static void lay_out_outputs(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
+/* One walk over values in the order they are computed. Where they end up in the memory they share, and rows of those
+ * not kept whole in scratch memory, waits in offset until there is such memory. */
+typedef struct walk {
+    arena *a;
+    const fg_graph *graph;
+    fg_stream *layout;
+    uint32_t gating;
+    fg_value_state *passing; /* without gating and in busy pushes */
+    fg_sequence sequence;
+    fg_reuse reuse;
+    uint64_t held_numbers; /* of held values, one after the other in the same memory */
+} walk;
+
+/* Memory for a value and all that lies in it. What the caller sees and what a gated stream compares a frame with stays
+ * in memory of its own. What else a gated stream holds may be overwritten by busy pushes, since the first push that is
+ * not busy computes everything. kept: rows in memory at once; 0: all of them. begin: see fg_reuse_take. */
+static void lay_out_root(walk *w, uint32_t value, fg_life life, uint32_t kept, uint32_t begin)
 {
-    fg_sequence sequence = {.end = 0};
+    const fg_value_record *record = &w->graph->values[value];
+    uint64_t numbers = (uint64_t)record->rows * record->cols * record->channels;
+    fg_value_state *held = w->layout->held;
+    if (life.last == FG_NONE || (w->gating && record->kind == FG_VALUE_INPUT)) {
+        float *data = take(w->a, numbers, sizeof *data);
+        if (held) held[value].data = data;
+        return;
+    }
+    if (w->gating) {
+        if (held) held[value].offset = (size_t)w->held_numbers;
+        w->held_numbers += fg_round_up(numbers, FG_MEMORY_ALIGN / sizeof(float));
+    }
+    if (kept) return;
+    uint64_t at = fg_reuse_take(&w->reuse, w->graph, value, life, begin);
+    if (w->passing) w->passing[value].offset = (size_t)at;
+}
+
+/* What nodes compute. Rows of values that are not kept whole lie in scratch memory, where sequences follow each other.
+ */
+static void lay_out_outputs(walk *w)
+{
+    fg_stream *layout = w->layout;
+    fg_sequence *sequence = &w->sequence;
     uint64_t used = 0; /* numbers */
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        uint32_t output = graph->nodes[i].output;
-        const fg_value_record *record = &graph->values[output];
-        if (i == sequence.end) {
-            fg_sequence_at(graph, i, &sequence);
+    for (uint32_t i = 0; i < w->graph->node_count; i++) {
+        uint32_t output = w->graph->nodes[i].output;
+        const fg_value_record *record = &w->graph->values[output];
+        if (i == sequence->end) {
+            fg_sequence_at(w->graph, i, sequence);
             used = 0;
-            if (layout->nodes) layout->nodes[i].end = sequence.end;
-            if (layout->nodes) layout->nodes[i].sweeps = sequence.sweeps;
+            if (layout->nodes) layout->nodes[i].end = sequence->end;
+            if (layout->nodes) layout->nodes[i].sweeps = sequence->sweeps;
         }
-        uint32_t kept = sequence.kept[i - sequence.begin];
-        lay_out_value(a, graph, output, gating ? 0 : kept, layout->held);
-        fg_value_state *rows = gating ? layout->passing : layout->held;
-        if (rows) rows[output].kept = kept;
-        if (!kept || sequence.root[i - sequence.begin] != i) continue;
-        if (rows) rows[output].offset = (size_t)used;
-        used += fg_round_up((uint64_t)kept * record->cols * record->channels, FG_MEMORY_ALIGN / sizeof(float));
-        layout->rows_numbers = larger(layout->rows_numbers, used);
+        uint32_t begin = sequence->sweeps > 1 ? sequence->begin : i, kept = sequence->kept[i - sequence->begin];
+        if (i == begin) fg_reuse_drop(&w->reuse, i);
+        if (w->passing) w->passing[output].kept = kept;
+        if (kept && sequence->root[i - sequence->begin] == i) {
+            if (w->passing) w->passing[output].offset = (size_t)used;
+            used += fg_round_up((uint64_t)kept * record->cols * record->channels, FG_MEMORY_ALIGN / sizeof(float));
+            layout->rows_numbers = larger(layout->rows_numbers, used);
+        }
+        if (kept && !w->gating) continue;
+        fg_life life;
+        uint32_t value = fg_life_begins(w->graph, i, &life);
+        if (value != FG_NONE) lay_out_root(w, value, life, kept, begin);
     }
 }
 
-/* Values in passing lie where the held ones do, save those of which not all rows are kept. */
+/* Values in passing have other places than held ones, save those with memory of their own. */
 static void settle_passing(const fg_graph *graph, const fg_value_state *held, fg_value_state *passing)
 {
     for (uint32_t i = 0; i < graph->value_count; i++) {
-        uint32_t kept = passing[i].kept, root = i;
+        uint32_t root = i;
         while (held[root].home != FG_NONE) root = held[root].home;
-        size_t offset = held[i].offset + passing[root].offset;
-        passing[i] = held[i];
-        if (!kept) continue;
-        passing[i].kept = kept;
-        passing[i].offset = offset;
-        passing[i].data = NULL;
+        fg_value_state value = held[i];
+        value.kept = passing[i].kept;
+        value.offset += passing[root].offset - held[root].offset;
+        if (value.kept) value.data = NULL;
+        passing[i] = value;
+    }
+}
+
+static void set_shared(const fg_graph *graph, fg_value_state *values, float *shared)
+{
+    for (uint32_t i = 0; values && i < graph->value_count; i++) {
+        if (!values[i].data && !values[i].kept) values[i].data = shared + values[i].offset;
     }
 }
 
 static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
 {
     fg_value_state *values = layout->held;
+    walk w = {.a = a, .graph = graph, .layout = layout, .gating = gating};
+    w.passing = gating ? layout->passing : values;
     layout->rows_numbers = 0;
+    for (uint32_t i = 0; i < graph->value_count; i++) lay_out_value(a, graph, i, values);
     for (uint32_t i = 0; i < graph->value_count; i++) {
-        if (graph->values[i].kind != FG_VALUE_NODE) lay_out_value(a, graph, i, 0, values);
+        if (graph->values[i].kind == FG_VALUE_INPUT) lay_out_root(&w, i, fg_life_of(graph, i), 0, 0);
     }
-    lay_out_outputs(a, graph, gating, layout);
-    for (uint32_t i = 0; values && i < graph->value_count; i++) {
-        /* Constants are only read; the state has one pointer type for both. */
-        if (graph->values[i].kind == FG_VALUE_CONSTANT) {
-            memcpy(&values[i].data, &(const void *){fg_graph_constant(graph, i)}, sizeof values[i].data);
-        }
-    }
+    lay_out_outputs(&w);
+    float *shared = take(a, larger(w.held_numbers, w.reuse.numbers), sizeof *shared);
     /* Homes of later nodes from the last one on, then those of earlier ones. */
     for (uint32_t i = values ? graph->node_count : 0; i-- > 0;) settle(graph, i, values);
     for (uint32_t i = 0; values && i < graph->node_count; i++) settle(graph, i, values);
     if (layout->passing) settle_passing(graph, values, layout->passing);
+    set_shared(graph, values, shared);
+    set_shared(graph, layout->passing, shared);
 }
 
 /* One node's skip gate; total: the largest of what the stream's nodes share. */

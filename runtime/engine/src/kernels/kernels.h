@@ -95,7 +95,7 @@ typedef struct fg_winograd_output_f32_args {
     float *const *out; /* FG_WINOGRAD_PIXELS pointers */
 } fg_winograd_output_f32_args;
 
-/* Steps are 0 (one number serves all) or 1. */
+/* Steps are 0 (one number serves all) or 1; out may be any operand. */
 typedef struct fg_where_f32_args {
     const float *condition, *a, *b;
     size_t condition_step, a_step, b_step;

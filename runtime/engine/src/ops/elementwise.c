@@ -76,7 +76,8 @@ static void unary_compute(const fg_op_context *context, const uint32_t *pixels, 
     (void)scratch;
     for (uint32_t i = 0, n; i < count; i += n) {
         n = fg_op_run_length(pixels, i, count);
-        if (out_stride == channels && fg_value_is_packed(x)) {
+        if (out + i * out_stride == fg_value_pixel(x, pixels[i])) { /* written over its input */
+        } else if (out_stride == channels && fg_value_is_packed(x)) {
             memcpy(out + i * channels, fg_value_pixel(x, pixels[i]), n * channels * sizeof *out);
         } else {
             copy_run(context, x, pixels[i], n, out + i * out_stride, out_stride);
@@ -95,6 +96,7 @@ const fg_op_entry fg_op_unary = {.footprint = fg_op_footprint_pointwise,
                                  .compute = unary_compute,
                                  .follows = unary_follows,
                                  .apart = FG_APART_INPUTS,
+                                 .over_input = 1,
                                  .rows_read = fg_op_rows_pointwise};
 
 static void binary_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
@@ -123,6 +125,7 @@ const fg_op_entry fg_op_binary = {.sizes = elementwise_sizes,
                                   .compute = binary_compute,
                                   .follows = binary_follows,
                                   .apart = FG_APART_INPUTS,
+                                  .over_input = 1,
                                   .rows_read = fg_op_rows_pointwise};
 
 static void where_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
@@ -150,4 +153,5 @@ const fg_op_entry fg_op_where = {.sizes = elementwise_sizes,
                                  .footprint = fg_op_footprint_pointwise,
                                  .compute = where_compute,
                                  .apart = FG_APART_INPUTS,
+                                 .over_input = 1,
                                  .rows_read = fg_op_rows_pointwise};

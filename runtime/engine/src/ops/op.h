@@ -80,7 +80,8 @@ typedef struct fg_op_entry {
                     void *scratch);
     /* May be NULL: FG_FOLLOWS_NOT. Asked of nodes without a gate. */
     fg_follows (*follows)(const fg_op_context *context);
-    uint32_t apart; /* FG_APART_INPUTS, FG_APART_OUTPUT */
+    uint32_t apart;      /* FG_APART_INPUTS, FG_APART_OUTPUT */
+    uint32_t over_input; /* results may be written over an input of the same extents */
     /* rows_read: the rows of input k that an output row reads, cut at the input's edges; whether that can be said. May
      * be NULL: any row may be read. */
     int (*rows_read)(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
