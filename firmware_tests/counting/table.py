@@ -3,7 +3,7 @@
 Networks and how frames are prepared come from tests/networks/assets.py; FRAMEGATE_ASSETS names the folder. The others'
 files are converted and kept as ``framegate bench`` does, which takes ``pip install 'framegate[bench]'``; a `.tflite`
 is looked for in ``--tflite`` under the ONNX file's name (docs/performance.md says how to make one). Figures are kept in
-``build/firmware/rivals/table.json``: ``--engines framegate`` counts ours alone again and prints the whole table.
+``table.json`` beside this file: ``--engines framegate --update`` counts ours alone again and renews docs/arm.md.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,14 +23,16 @@ from runtime.bench import cache_folder
 from runtime.rivals import Task, mnn, ncnn
 from tests.networks import assets
 
+from ..tools import ROOT
 from . import frames, rivals
 
-FILE = rivals.ROOT / "table.json"
-NAMES = ("ultraface", "yolox_nano", "fastestdet", "posenet", "retinaface", "efficientnet_lite0")
+FILE = Path(__file__).with_name("table.json")
+DOCUMENT = ROOT / "docs" / "arm.md"
+NAMES = ("ultraface", "yolox_nano", "fastestdet", "tinypose", "posenet", "retinaface", "efficientnet_lite0")
 TITLES = {"ncnn": "ncnn", "ort": "ONNX Runtime", "mnn": "MNN", "litert": "LiteRT"}
 Figures = dict[str, dict[str, dict[str, float]]]  # network, CPU or OURS, what: millions of instructions, or a share
 OURS = "framegate"  # on every CPU the same kernels are chosen (part linux), so one CPU is counted
-SAME = 0.03  # CPU models whose counts differ by less share a row, the first one's
+SAME = 0.001  # CPU models whose counts differ by less share a row, the first one's
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", nargs="+", default=list(NAMES), choices=sorted(assets.NETWORKS))
     parser.add_argument("--engines", nargs="+", default=[OURS, *TITLES], choices=[OURS, *TITLES])
     parser.add_argument("--cpus", nargs="+", default=list(rivals.PARTS), choices=list(rivals.PARTS))
+    parser.add_argument("--update", action="store_true", help="put the table into docs/arm.md")
     parser.add_argument("--tflite", type=Path, default=Path(), help="the folder with .tflite files")
 
 
@@ -79,10 +83,8 @@ def theirs(engine: str, name: str, cpu: str, tflite: Path) -> dict[str, float]:
 def rows(figures: Figures, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
     """(CPU models, their common figures) of a network."""
     found: list[tuple[list[str], dict[str, float]]] = []
-    for cpu, counted in figures[name].items():
-        if cpu == OURS:
-            continue
-        row = figures[name].get(OURS, {}) | counted
+    for cpu in sorted(figures[name].keys() - {OURS}):
+        row = figures[name].get(OURS, {}) | figures[name][cpu]
         for cpus, known in found:
             if all(abs(row[key] - known[key]) <= SAME * known[key] for key in row.keys() & known.keys()):
                 cpus.append(cpu)
@@ -115,6 +117,11 @@ def report(figures: Figures) -> Iterator[str]:
             yield f"| {name} | {models} | " + " | ".join([*words, *first, *middle, *last]) + " |"
 
 
+def renewed(text: str, lines: list[str]) -> str:
+    """A document with these lines in the place of its own table."""
+    return re.sub(r"(?m)^\| network \| CPU \|.*\n(\|.*\n)*", "".join(f"{line}\n" for line in lines), text, count=1)
+
+
 def run(options: argparse.Namespace) -> None:
     """Counts what is asked for and prints all that is known."""
     if assets.folder() is None:
@@ -129,4 +136,7 @@ def run(options: argparse.Namespace) -> None:
             except (Error, AssertionError, OSError) as error:
                 print(f"{name}, {engine}, {cpu}: {str(error)[-300:]}", file=sys.stderr, flush=True)
             FILE.write_text(json.dumps(figures, indent=1) + "\n")
-    print(*report(figures), sep="\n")
+    lines = list(report(figures))
+    print(*lines, sep="\n")
+    if options.update:
+        DOCUMENT.write_text(renewed(DOCUMENT.read_text(), lines))
