@@ -253,6 +253,31 @@ class GraphMaker:
     def step_conv_again(self) -> None:
         self.step_conv()
 
+    def step_separable(self) -> None:
+        """A depthwise convolution and a 1 x 1 convolution, which sometimes is not all that reads it."""
+        x = self.pick()
+        geometry = self.window(x)
+        if x.channels < 2:
+            return
+        kernel = self.weights(geometry["kernel_h"], geometry["kernel_w"], 1, x.channels)
+        bias = self.weights(x.channels) if self.rng.random() < 0.7 else None
+        before = len(self.running)
+        self.add(g.Conv2d(**geometry, groups=x.channels), [x.name, kernel, bias])
+        if len(self.running) == before:
+            return
+        self.graph.nodes[-1].activation = self.activation()
+        between = self.running[-1] if self.rng.random() < 0.2 else self.running.pop()
+        out = int(self.rng.integers(1, 40))
+        bias = self.weights(out) if self.rng.random() < 0.7 else None
+        inputs: list[str | None] = [between, self.weights(1, 1, x.channels, out), bias]
+        rows, cols, _ = self.graph.values[between].extents
+        fitting = [n for n in self.running if self.graph.values[n].extents == (rows, cols, out)]
+        residual = int(self.rng.integers(1, 3)) if fitting and self.rng.random() < 0.5 else 0
+        inputs += [fitting[-1]] if residual else []
+        self.add(g.Conv2d(1, 1, residual=residual), inputs, activation=self.activation())
+        if self.graph.nodes[-1].output == between and between not in self.running:  # it had become too large
+            self.running.append(between)
+
     def step_winograd(self) -> None:
         """Rounded where sums must be exact: Winograd's are not, but have the same bits in the NumPy backend."""
         x = self.pick()

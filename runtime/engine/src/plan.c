@@ -133,6 +133,7 @@ static void lay_out_outputs(walk *w)
             if (layout->nodes) layout->nodes[i].end = sequence->end;
             if (layout->nodes) layout->nodes[i].sweeps = sequence->sweeps;
         }
+        if (layout->nodes) layout->nodes[i].into_next = sequence->into_next[i - sequence->begin];
         uint32_t begin = sequence->sweeps > 1 ? sequence->begin : i, kept = sequence->kept[i - sequence->begin];
         if (i == begin) fg_reuse_drop(&w->reuse, i);
         if (w->passing) w->passing[output].kept = kept;

@@ -43,7 +43,7 @@ static void touch_by_readers(const fg_graph *graph, uint32_t value, int alone, m
         const fg_node_record *node = &graph->nodes[i];
         for (uint32_t k = 0; k < node->input_count; k++) {
             if (graph->index[node->first_input + k] != value) continue;
-            touch(life, i, alone);
+            touch(life, fg_separable_at(graph, i + 1) ? i + 1 : i, alone);
             if (node->op != FG_OP_VIEW && node->op != FG_OP_GATHER) continue;
             if (fg_place_of(graph, node->output).home == value) add_member(m, node->output);
         }

@@ -14,6 +14,7 @@ typedef struct fg_node_state {
     fg_skip *skip; /* NULL without a skip gate */
     uint32_t residue_any;
     uint32_t end, sweeps; /* of the sequence that starts here, in streams without gating (strips.h); else 0 */
+    uint32_t into_next;   /* likewise */
     uint32_t stale;       /* changed since std was measured */
     float std;            /* measured; 0: not yet */
     uint64_t pixel_macs;  /* of one pixel, where all cost alike */

@@ -74,7 +74,7 @@ static void run_nodes(fg_stream *stream, uint32_t whole)
     uint32_t passing = stream->busy || !stream->config.gating;
     uint64_t before = now(stream);
     for (uint32_t i = 0; i < stream->graph.node_count;) {
-        if (passing && stream->nodes[i].sweeps > 1) {
+        if (passing && stream->nodes[i].end > i + 1) {
             fg_sequence_run(stream, i);
             i = stream->nodes[i].end;
             before = now(stream);

@@ -20,19 +20,23 @@ static uint32_t running_input(const fg_graph *graph, const fg_node_record *node,
     return value != FG_NONE && graph->values[value].kind != FG_VALUE_CONSTANT ? value : FG_NONE;
 }
 
-/* The node of a sequence that computes input k, or FG_NONE. */
+/* The node of a sequence that computes input k, or what that is made of; FG_NONE: none does. */
 static uint32_t source(const fg_graph *graph, const fg_sequence *sequence, uint32_t node, uint32_t k)
 {
     uint32_t value = running_input(graph, &graph->nodes[node], k);
     if (value == FG_NONE || graph->values[value].kind != FG_VALUE_NODE) return FG_NONE;
     uint32_t producer = graph->values[value].producer;
-    return producer >= sequence->begin && producer < sequence->end ? producer : FG_NONE;
+    if (producer < sequence->begin || producer >= sequence->end) return FG_NONE;
+    return sequence->into_next[producer - sequence->begin] ? source(graph, sequence, producer, 0) : producer;
 }
 
-/* Rows of a node's input k that its output row reads. */
-static int read_rows(const fg_graph *graph, uint32_t node, uint32_t k, uint32_t row, fg_rows *rows)
+/* Rows of a node's input k that its output row reads; of the depthwise convolution's where that is joined, which is the
+ * 1x1 convolution's first input pixel by pixel. */
+static int read_rows(const fg_graph *graph, const fg_sequence *sequence, uint32_t node, uint32_t k, uint32_t row,
+                     fg_rows *rows)
 {
-    const fg_node_record *record = &graph->nodes[node];
+    const int joined = k == 0 && node > sequence->begin && sequence->into_next[node - 1 - sequence->begin];
+    const fg_node_record *record = &graph->nodes[joined ? node - 1 : node];
     return fg_op_entry_of(record)->rows_read(graph, record, k, row, rows);
 }
 
@@ -45,7 +49,7 @@ static int runs_in_strips(const fg_graph *graph, uint32_t node)
         fg_rows before = {0, 0}, rows;
         if (running_input(graph, record, k) == FG_NONE) continue;
         for (uint32_t row = 0; row < rows_of(graph, node); row++, before = rows) {
-            if (!read_rows(graph, node, k, row, &rows)) return 0;
+            if (!fg_op_entry_of(record)->rows_read(graph, record, k, row, &rows)) return 0;
             if (rows.first < before.first || rows.end < before.end) return 0;
         }
     }
@@ -96,7 +100,8 @@ static uint32_t rows_after(const fg_graph *graph, const fg_sequence *sequence, c
         uint32_t from = source(graph, sequence, node, k);
         fg_rows read;
         for (; from != FG_NONE && rows > done; rows--) {
-            if (read_rows(graph, node, k, rows - 1, &read) && read.end <= p->done[from - sequence->begin]) break;
+            if (read_rows(graph, sequence, node, k, rows - 1, &read) && read.end <= p->done[from - sequence->begin])
+                break;
         }
     }
     if (square && rows < all) rows -= rows % square;
@@ -109,11 +114,11 @@ static void find_low(const fg_graph *graph, const fg_sequence *sequence, progres
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
         const fg_node_record *record = &graph->nodes[node];
         uint32_t done = p->done[node - sequence->begin];
-        if (done == rows_of(graph, node)) continue;
+        if (done == rows_of(graph, node) || sequence->into_next[node - sequence->begin]) continue;
         for (uint32_t k = 0; k < record->input_count; k++) {
             uint32_t from = source(graph, sequence, node, k);
             fg_rows read;
-            if (from == FG_NONE || !read_rows(graph, node, k, done, &read)) continue;
+            if (from == FG_NONE || !read_rows(graph, sequence, node, k, done, &read)) continue;
             if (read.first < p->low[from - sequence->begin]) p->low[from - sequence->begin] = read.first;
         }
     }
@@ -164,7 +169,8 @@ static uint64_t find_kept(const fg_graph *graph, fg_sequence *sequence)
     for (uint32_t sweep = 1; sweep <= sequence->sweeps; sweep++) {
         find_low(graph, sequence, &p);
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
-            p.done[node - sequence->begin] = rows_after(graph, sequence, &p, node, sweep);
+            uint32_t i = node - sequence->begin;
+            if (!sequence->into_next[i]) p.done[i] = rows_after(graph, sequence, &p, node, sweep);
         }
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
             fg_rows held = rows_held(sequence, &p, node);
@@ -174,6 +180,7 @@ static uint64_t find_kept(const fg_graph *graph, fg_sequence *sequence)
     }
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
         const fg_value_record *value = &graph->values[graph->nodes[node].output];
+        if (sequence->into_next[node - sequence->begin]) continue;
         bytes += value_bytes(value) / value->rows * (most[node - sequence->begin] + value->rows / sequence->sweeps);
     }
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
@@ -184,7 +191,7 @@ static uint64_t find_kept(const fg_graph *graph, fg_sequence *sequence)
         uint32_t i = node - sequence->begin, root = sequence->root[i], rows = rows_of(graph, node);
         uint64_t kept = root == FG_NONE ? UINT32_MAX : most[root - sequence->begin];
         kept += (rows + sequence->sweeps - 1) / sequence->sweeps;
-        sequence->kept[i] = kept < rows ? (uint32_t)kept : 0;
+        if (!sequence->into_next[i]) sequence->kept[i] = kept < rows ? (uint32_t)kept : 0;
     }
     return bytes;
 }
@@ -210,6 +217,7 @@ static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
     for (uint32_t node = sequence->begin; node < sequence->end; node++) {
         sequence->root[node - sequence->begin] = root_of(graph, sequence, node);
         if (rows_of(graph, node) > tallest) tallest = rows_of(graph, node);
+        if (sequence->into_next[node - sequence->begin]) continue;
         if (fg_place_of(graph, graph->nodes[node].output).home != FG_NONE) continue;
         all += value_bytes(&graph->values[graph->nodes[node].output]);
     }
@@ -224,10 +232,29 @@ static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
     }
 }
 
+/* Nodes whose work the next one does. A row of memory is as little as a value can have. */
+static void join(const fg_graph *graph, fg_sequence *sequence)
+{
+    for (uint32_t node = sequence->begin; node + 1 < sequence->end; node++) {
+        uint32_t i = node - sequence->begin;
+        sequence->into_next[i] = sequence->kept[i] = (uint32_t)fg_separable_at(graph, node + 1);
+    }
+}
+
+/* An end that cuts no depthwise convolution off from the 1x1 convolution that can do its work. */
+static uint32_t whole_pairs(const fg_graph *graph, uint32_t begin, uint32_t end)
+{
+    if (end > begin && !fg_separable_at(graph, end)) return end;
+    return end > begin + 1 ? end - 1 : begin + 1 + (uint32_t)fg_separable_at(graph, begin + 1);
+}
+
 void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence)
 {
     for (uint32_t end = longest(graph, begin);;) {
-        *sequence = (fg_sequence){.begin = begin, .end = end > begin ? end : begin + 1, .sweeps = 1};
+        end = whole_pairs(graph, begin, end);
+        *sequence = (fg_sequence){.begin = begin, .end = end, .sweeps = 1};
+        join(graph, sequence);
+        if (end == begin + 2 && sequence->into_next[0]) return; /* nothing is left between the two */
         uint64_t bytes = choose_sweeps(graph, sequence);
         if (!bytes) return;
         uint32_t nodes = end - begin, fit = (uint32_t)(nodes * (uint64_t)FG_SEQUENCE_BYTES / bytes);
@@ -283,6 +310,11 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     strip_work work = {.stream = stream, .op = fg_op_entry_of(&stream->graph.nodes[node])};
     uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
     work.context = fg_node_context(stream, node, 1);
+    fg_op_context before;
+    if (node > 0 && stream->nodes[node - 1].into_next) {
+        before = fg_node_context(stream, node - 1, 1);
+        work.context.before = &before;
+    }
     if (work.op->follows && work.op->follows(&work.context) == FG_FOLLOWS_IN_PLACE) return;
     work.first = begin * work.context.output->cols;
     work.count = (end - begin) * work.context.output->cols;
@@ -304,6 +336,7 @@ static void start(fg_stream *stream, fg_sequence *sequence)
         uint32_t root = graph->nodes[node].output;
         while (value->kept && stream->values[root].home != FG_NONE) root = stream->values[root].home;
         sequence->root[node - sequence->begin] = graph->values[root].producer;
+        sequence->into_next[node - sequence->begin] = stream->nodes[node].into_next;
         if (value->kept) fg_value_place(value, 0);
         stream->nodes[node].nanoseconds = 0;
     }
@@ -319,7 +352,8 @@ void fg_sequence_run(fg_stream *stream, uint32_t begin)
     for (uint32_t sweep = 1; sweep <= sequence->sweeps; sweep++) {
         find_low(graph, sequence, &p);
         for (uint32_t node = sequence->begin; node < sequence->end; node++) {
-            uint32_t i = node - sequence->begin, rows = rows_after(graph, sequence, &p, node, sweep);
+            uint32_t i = node - sequence->begin;
+            uint32_t rows = sequence->into_next[i] ? 0 : rows_after(graph, sequence, &p, node, sweep);
             if (rows == p.done[i]) continue;
             uint64_t before = stream->config.clock ? stream->config.clock() : 0;
             make_room(stream, sequence, &p, node, rows);

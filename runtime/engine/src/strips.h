@@ -8,7 +8,7 @@
 enum {
     FG_SEQUENCE_NODES = 64,
     FG_SEQUENCE_ROWS = 4,            /* at least, of the largest map in a sweep */
-    FG_SEQUENCE_BYTES = 768 * 1024,  /* of the rows at work, about: they fill a second cache */
+    FG_SEQUENCE_BYTES = 512 * 1024,  /* of the rows at work, about: they fill a second cache */
     FG_SEQUENCE_WEIGHTS = 192 * 1024 /* at most, read again for every strip */
 };
 
@@ -18,6 +18,7 @@ typedef struct fg_sequence {
     uint32_t kept[FG_SEQUENCE_NODES]; /* rows of a node's output in memory at once; 0: all */
     /* The node in whose output a node's output lies, maybe itself; FG_NONE: none of these. */
     uint32_t root[FG_SEQUENCE_NODES];
+    uint32_t into_next[FG_SEQUENCE_NODES]; /* the next node does this one's work, too, and nothing of it is kept */
 } fg_sequence;
 
 /* The sequence that starts with node begin: from the graph alone, so that memory and pushes agree. */

@@ -1,6 +1,6 @@
-/* conv.c: convolution and transposed convolution over listed output pixels. Interior ones, whose taps all lie inside
- * the input, are gathered by indirection: a pointer per pixel and an offset per tap, so that scattered pixels cost the
- * same as a row. Other pixels' windows are packed first, zeros outside; a depthwise one leaves those taps out. */
+/* conv.c: convolution over listed output pixels, and what its relatives share. Interior pixels, whose taps all lie
+ * inside the input, are gathered by indirection: a pointer per pixel and an offset per tap, so that scattered pixels
+ * cost the same as a row. Other pixels' windows are packed first, zeros outside. */
 #include "conv.h"
 
 #include <string.h>
@@ -8,33 +8,15 @@
 enum {
     PACKED_NUMBERS = 16384, /* about so many in one call's packed windows */
     MANY_WEIGHTS = 65536,   /* numbers: no call should read so many for a few windows, the first cache matters less */
-    PACKED_MOST = 262144,   /* then so many */
-    EDGE_TAPS = 256         /* at least so many in the depthwise taps of one kernel call at the edges */
+    PACKED_MOST = 262144    /* then so many */
 };
 
-/* What does not change from push to push: a node's aux. Behind it lie offsets, taps and bias. */
-typedef struct conv_state {
-    fg_conv_attributes a;
-    uint32_t groups, group_in, group_out;
-    uint32_t panels; /* per group */
-    uint32_t taps;   /* kernel_h * kernel_w */
-    uint32_t depthwise;
-    uint32_t pixels;                                     /* of the output */
-    uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
-    uint32_t fused;                                      /* the kernels apply the activation */
-    fg_finish finish;
-    size_t long_taps, long_depth; /* interior: taps of a kernel row that lie side by side in memory are one tap */
-    ptrdiff_t *offsets;           /* taps, of which interior ones use long_taps; then of a packed window with groups */
-    fg_tap *depthwise_taps;
-    float *bias; /* every group padded to whole panels; NULL: none, nor a finish */
-} conv_state;
-
-static conv_state state_of(const fg_graph *graph, const fg_node_record *node)
+conv_state fg_conv_state_of(const fg_graph *graph, const fg_node_record *node)
 {
-    const uint32_t *inputs = graph->index + node->first_input;
+    const fg_value_record *x = &graph->values[graph->index[node->first_input + CONV_X]];
     const fg_value_record *output = &graph->values[node->output];
-    uint32_t in = graph->values[inputs[CONV_X]].channels, out = output->channels;
-    conv_state s = {.a = node->attributes.conv, .pixels = output->rows * output->cols};
+    uint32_t in = x->channels, out = output->channels;
+    conv_state s = {.a = node->attributes.conv, .pixels = output->rows * output->cols, .cols = output->cols};
     s.groups = (uint32_t)s.a.groups;
     s.group_in = in / s.groups;
     s.group_out = out / s.groups;
@@ -59,8 +41,7 @@ static uint64_t lay_out_state(conv_state *s, uint8_t *base)
     return used + offsets + taps + bias;
 }
 
-/* How many packed windows make a call. */
-static size_t packed_rows(const conv_state *s)
+size_t fg_conv_packed_rows(const conv_state *s)
 {
     size_t window = (size_t)s->taps * s->group_in * s->groups, weights = window * s->group_out;
     size_t fit = (weights < MANY_WEIGHTS ? PACKED_NUMBERS : PACKED_MOST) / window;
@@ -68,26 +49,14 @@ static size_t packed_rows(const conv_state *s)
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
-/* Scratch of one compute call. */
-typedef struct conv_scratch {
-    const float **x; /* per listed pixel */
-    float **to;
-    uint32_t *edge; /* slots of pixels that are not interior */
-    float *packed;
-    fg_tap *taps;
-    fg_depthwise_run *runs;
-} conv_scratch;
-
-static size_t edge_taps(const conv_state *s) { return s->taps > EDGE_TAPS ? s->taps : EDGE_TAPS; }
-
-static uint64_t lay_out_scratch(const conv_state *s, int transposed, uint8_t *base, conv_scratch *scratch)
+uint64_t fg_conv_lay_out_scratch(const conv_state *s, int transposed, uint8_t *base, conv_scratch *scratch)
 {
     int gemm = !s->depthwise, pack = gemm || transposed;
-    uint64_t packed = packed_rows(s) * (uint64_t)s->taps * s->group_in * s->groups;
+    uint64_t packed = fg_conv_packed_rows(s) * (uint64_t)s->taps * s->group_in * s->groups;
     uint64_t sizes[6] = {
-        pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,  pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,
-        pack ? FG_CHUNK_PIXELS * sizeof(uint32_t) : 0, pack ? packed * sizeof(float) : 0,
-        gemm ? 0 : edge_taps(s) * sizeof(fg_tap),      gemm ? 0 : FG_CHUNK_PIXELS * sizeof(fg_depthwise_run)};
+        pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,          pack ? FG_CHUNK_PIXELS * sizeof(float *) : 0,
+        pack ? FG_CHUNK_PIXELS * sizeof(uint32_t) : 0,         pack ? packed * sizeof(float) : 0,
+        gemm ? 0 : fg_depthwise_edge_taps(s) * sizeof(fg_tap), gemm ? 0 : FG_CHUNK_PIXELS * sizeof(fg_depthwise_run)};
     uint64_t used = 0;
     uint8_t *parts[6];
     for (int i = 0; i < 6; i++) {
@@ -105,25 +74,24 @@ static uint64_t lay_out_scratch(const conv_state *s, int transposed, uint8_t *ba
     return used;
 }
 
-static void sizes_of(const fg_graph *graph, const fg_node_record *node, int transposed, fg_op_sizes *sizes)
+void fg_conv_sizes(const fg_graph *graph, const fg_node_record *node, int transposed, fg_op_sizes *sizes)
 {
-    conv_state s = state_of(graph, node);
+    conv_state s = fg_conv_state_of(graph, node);
     const fg_value_record *x = &graph->values[graph->index[node->first_input]];
     const fg_value_record *out = &graph->values[node->output];
     fg_window window = fg_conv_window(&s.a);
     sizes->aux = lay_out_state(&s, NULL);
-    sizes->thread = lay_out_scratch(&s, transposed, NULL, NULL);
+    sizes->thread = fg_conv_lay_out_scratch(&s, transposed, NULL, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
 }
 
 static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
 {
-    sizes_of(graph, node, 0, sizes);
-}
-
-static void transpose_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_sizes *sizes)
-{
-    sizes_of(graph, node, 1, sizes);
+    uint32_t number = (uint32_t)(node - graph->nodes);
+    fg_conv_sizes(graph, node, 0, sizes);
+    if (!fg_separable_at(graph, number)) return;
+    uint64_t separable = fg_separable_thread(graph, number);
+    if (separable > sizes->thread) sizes->thread = separable;
 }
 
 /* Output positions begin .. begin + count - 1 of an axis have all taps inside the input. */
@@ -163,11 +131,11 @@ static void pad_bias(conv_state *s, const float *bias)
     }
 }
 
-static void conv_init(const fg_op_context *context)
+void fg_conv_init(const fg_op_context *context)
 {
     conv_state *s = context->aux;
     const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
-    *s = state_of(context->graph, context->node);
+    *s = fg_conv_state_of(context->graph, context->node);
     lay_out_state(s, context->aux);
     const fg_conv_attributes *a = &s->a;
     interior(x->rows, out->rows, a->kernel_h, a->stride_h, a->dilation_h, a->pad_top, &s->row_begin, &s->row_count);
@@ -200,24 +168,12 @@ void fg_conv_footprint(const fg_op_context *context, uint64_t *candidates, uint6
     }
 }
 
-/* ---- what both convolutions share ---- */
-
-typedef struct conv_call {
-    const fg_op_context *context;
-    const conv_state *s;
-    conv_scratch scratch;
-    const fg_value_state *x;
-    const float *weights;
-    float *out;
-    size_t out_stride;
-} conv_call;
-
-static conv_call begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory)
+conv_call fg_conv_begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory)
 {
-    conv_call call = {.context = context, .s = context->aux, .out = out, .out_stride = out_stride};
+    conv_call call = {.kernels = context->kernels, .s = context->aux, .out = out, .out_stride = out_stride};
     call.x = fg_op_input(context, CONV_X);
     call.weights = fg_op_input(context, CONV_WEIGHTS)->data;
-    lay_out_scratch(call.s, transposed, memory, &call.scratch);
+    fg_conv_lay_out_scratch(call.s, transposed, memory, &call.scratch);
     return call;
 }
 
@@ -231,13 +187,12 @@ static void run_pixels(const conv_call *call, const float **x, float **to, size_
     for (uint32_t g = 0; count > 0 && g < s->groups; g++) {
         args.panels = weights + g * padded * taps * depth;
         args.bias = s->bias ? s->bias + g * padded : NULL;
-        call->context->kernels->gemm_f32(&args);
+        call->kernels->gemm_f32(&args);
         for (size_t r = 0; r < count && g + 1 < s->groups; r++) x[r] += s->group_in, to[r] += s->group_out;
     }
 }
 
-/* Packed windows of taps taps each. */
-static void run_packed(const conv_call *call, size_t count, size_t taps, const float *weights)
+void fg_conv_run_packed(const conv_call *call, size_t count, size_t taps, const float *weights)
 {
     const conv_state *s = call->s;
     const ptrdiff_t *offsets = s->offsets + s->taps;
@@ -261,37 +216,7 @@ void fg_conv_finish(const fg_op_context *context, const uint32_t *pixels, uint32
     if (residual != FG_RESIDUAL_AFTER) fg_op_activate(context, out, count, out_stride);
 }
 
-/* ---- convolution ---- */
-
-/* Listed pixels that follow each other in a row: those left of the interior, inside it and right of it. */
-typedef struct row_piece {
-    uint32_t row, col, count, left, inside;
-} row_piece;
-
-static row_piece next_piece(const conv_state *s, const uint32_t *pixels, uint32_t i, uint32_t count, uint32_t cols)
-{
-    row_piece piece = {pixels[i] / cols, pixels[i] % cols, 1, 0, 0};
-    uint32_t most = count - i < cols - piece.col ? count - i : cols - piece.col;
-    piece.count = fg_op_run(pixels + i, most);
-    piece.left = piece.count;
-    if (piece.row - s->row_begin >= s->row_count) return piece;
-    uint32_t end = piece.col + piece.count, first = s->col_begin, last = s->col_begin + s->col_count;
-    piece.left = first <= piece.col ? 0 : first - piece.col < piece.count ? first - piece.col : piece.count;
-    if (last < end) end = last;
-    if (end > piece.col + piece.left) piece.inside = end - piece.col - piece.left;
-    return piece;
-}
-
-/* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
-static ptrdiff_t first_tap(const conv_call *call, uint32_t row, uint32_t col)
-{
-    const fg_conv_attributes *a = &call->s->a;
-    int64_t y = (int64_t)row * a->stride_h - a->pad_top, x = (int64_t)col * a->stride_w - a->pad_left;
-    return (ptrdiff_t)((y * call->x->cols + x) * (int64_t)call->x->stride);
-}
-
-/* Kernel elements begin .. end - 1 of an axis read inside the input. */
-static void inside_taps(int64_t first, int32_t kernel, int32_t dilation, uint32_t extent, int32_t *begin, int32_t *end)
+void fg_conv_inside_taps(int64_t first, int32_t kernel, int32_t dilation, uint32_t extent, int32_t *begin, int32_t *end)
 {
     int32_t k = 0;
     while (k < kernel && first + (int64_t)k * dilation < 0) k++;
@@ -308,8 +233,8 @@ static void pack_window(const conv_call *call, uint32_t row, uint32_t col, float
     int64_t top = (int64_t)row * a->stride_h - a->pad_top, left = (int64_t)col * a->stride_w - a->pad_left;
     size_t channels = x->channels, tap_row = (size_t)a->kernel_w * channels;
     int32_t first_row, end_row, first_col, end_col;
-    inside_taps(top, a->kernel_h, a->dilation_h, x->rows, &first_row, &end_row);
-    inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
+    fg_conv_inside_taps(top, a->kernel_h, a->dilation_h, x->rows, &first_row, &end_row);
+    fg_conv_inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
     memset(to, 0, (size_t)a->kernel_h * tap_row * sizeof *to);
     for (int32_t ky = first_row; ky < end_row; ky++) {
         size_t from = (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols;
@@ -328,7 +253,7 @@ static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t co
     const conv_state *s = call->s;
     const conv_scratch *scratch = &call->scratch;
     size_t numbers = (size_t)s->taps * s->group_in * s->groups;
-    uint32_t most = (uint32_t)packed_rows(s), cols = call->context->output->cols;
+    uint32_t most = (uint32_t)fg_conv_packed_rows(s), cols = call->s->cols;
     for (uint32_t done = 0, n; done < count; done += n) {
         n = count - done < most ? count - done : most;
         for (uint32_t i = 0; i < n; i++) {
@@ -338,7 +263,7 @@ static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t co
             scratch->x[i] = window;
             scratch->to[i] = call->out + slot * call->out_stride;
         }
-        run_packed(call, n, s->taps, call->weights);
+        fg_conv_run_packed(call, n, s->taps, call->weights);
     }
 }
 
@@ -346,7 +271,7 @@ static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t co
  * read once more for them. The products are the same, in the same order. */
 static int reads_weights_twice(const conv_state *s, uint32_t inside, uint32_t count)
 {
-    return s->groups == 1 && inside < s->group_out && count <= packed_rows(s) &&
+    return s->groups == 1 && inside < s->group_out && count <= fg_conv_packed_rows(s) &&
            (size_t)s->taps * s->group_in * s->group_out >= MANY_WEIGHTS;
 }
 
@@ -357,10 +282,10 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
     size_t step = (size_t)s->a.stride_w * call->x->stride;
     uint32_t inside = 0, edges = 0;
     for (uint32_t i = 0; i < count;) {
-        row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
+        row_piece piece = fg_conv_next_piece(s, pixels, i, count);
         uint32_t k = 0;
         for (; k < piece.left; k++) scratch->edge[edges++] = i + k;
-        const float *x = call->x->data + first_tap(call, piece.row, piece.col + k);
+        const float *x = call->x->data + fg_conv_first_tap(call, piece.row, piece.col + k);
         float *to = call->out + (i + k) * call->out_stride;
         for (uint32_t n = 0; n < piece.inside; n++) {
             scratch->x[inside + n] = x + n * step;
@@ -380,83 +305,21 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
     if (edges) run_edges(call, pixels, edges);
 }
 
-static void depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights)
-{
-    const conv_state *s = call->s;
-    fg_depthwise_f32_args args = {call->scratch.runs, count,           step, s->groups, weights, s->bias,
-                                  s->finish,          call->out_stride};
-    if (count) call->context->kernels->depthwise_f32(&args);
-}
-
-/* The taps of a pixel that lie inside the input; how many. */
-static size_t pick_taps(const conv_call *call, uint32_t row, uint32_t col, fg_tap *taps)
-{
-    const fg_conv_attributes *a = &call->s->a;
-    int32_t first_row, end_row, first_col, end_col;
-    size_t count = 0;
-    inside_taps((int64_t)row * a->stride_h - a->pad_top, a->kernel_h, a->dilation_h, call->x->rows, &first_row,
-                &end_row);
-    inside_taps((int64_t)col * a->stride_w - a->pad_left, a->kernel_w, a->dilation_w, call->x->cols, &first_col,
-                &end_col);
-    for (int32_t ky = first_row; ky < end_row; ky++) {
-        for (int32_t kx = first_col; kx < end_col; kx++) {
-            taps[count++] = call->s->depthwise_taps[ky * a->kernel_w + kx];
-        }
-    }
-    return count;
-}
-
-/* How many pixels from col on use the taps that lie inside for the first one. */
-static uint32_t same_taps(const conv_state *s, uint32_t col, uint32_t count)
-{
-    uint32_t last = s->col_begin + s->col_count;
-    if (col < s->col_begin || col >= last) return 1;
-    return count < last - col ? count : last - col;
-}
-
-static void depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
-{
-    const conv_state *s = call->s;
-    const conv_scratch *scratch = &call->scratch;
-    size_t step = (size_t)s->a.stride_w * call->x->stride, runs = 0, used = 0, capacity = edge_taps(s);
-    for (uint32_t i = 0; i < count;) {
-        row_piece piece = next_piece(s, pixels, i, count, call->context->output->cols);
-        int row_inside = piece.row - s->row_begin < s->row_count;
-        for (uint32_t k = 0, n; k < piece.count; k += n) {
-            uint32_t col = piece.col + k;
-            n = same_taps(s, col, piece.count - k);
-            fg_depthwise_run run = {.taps = s->depthwise_taps, .tap_count = s->taps, .pixels = n};
-            run.x = call->x->data + first_tap(call, piece.row, col);
-            run.out = call->out + (i + k) * call->out_stride;
-            if (!row_inside || col - s->col_begin >= s->col_count) {
-                if (capacity - used < s->taps) {
-                    depthwise_runs(call, runs, step, call->weights);
-                    runs = used = 0;
-                }
-                run.taps = scratch->taps + used;
-                run.tap_count = pick_taps(call, piece.row, col, scratch->taps + used);
-                used += run.tap_count;
-            }
-            scratch->runs[runs++] = run;
-        }
-        i += piece.count;
-    }
-    depthwise_runs(call, runs, step, call->weights);
-}
-
 static void conv_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                          size_t out_stride, void *memory)
 {
-    conv_call call = begin(context, out, out_stride, 0, memory);
-    if (call.s->depthwise) {
-        depthwise_pixels(&call, pixels, count);
+    conv_call call = fg_conv_begin(context, out, out_stride, 0, memory);
+    if (context->before) {
+        fg_separable_compute(context, pixels, count, out, out_stride, memory);
+    } else if (call.s->depthwise) {
+        fg_depthwise_pixels(&call, pixels, count);
     } else {
         gemm_pixels(&call, pixels, count);
     }
     if (!call.s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
 }
 
-static int conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
+int fg_conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
 {
     fg_window window = fg_conv_window(&node->attributes.conv);
     if (k != CONV_X) return fg_op_rows_pointwise(graph, node, k, row, rows);
@@ -464,134 +327,8 @@ static int conv_rows(const fg_graph *graph, const fg_node_record *node, uint32_t
 }
 
 const fg_op_entry fg_op_conv2d = {.sizes = conv_sizes,
-                                  .init = conv_init,
+                                  .init = fg_conv_init,
                                   .footprint = fg_conv_footprint,
                                   .compute = conv_compute,
                                   .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
-                                  .rows_read = conv_rows};
-
-/* ---- transposed convolution: pixels of equal row and column modulo the stride (a phase) share their taps ---- */
-
-static uint32_t axis_taps(uint32_t phase, int32_t pad, int32_t kernel, int32_t dilation, int32_t stride)
-{
-    uint32_t taps = 0;
-    for (int64_t k = 0; k < kernel; k++) taps += ((int64_t)phase + pad - k * dilation) % stride == 0;
-    return taps;
-}
-
-static void transpose_footprint(const fg_op_context *context, uint64_t *candidates, uint64_t *scratch)
-{
-    const fg_conv_attributes *a = &context->node->attributes.conv;
-    const fg_value_state *x = fg_op_input(context, CONV_X), *out = context->output;
-    for (uint32_t i = 0; x->mask && x->changed && i < out->rows; i++) {
-        uint64_t *to = candidates + (size_t)i * out->words;
-        fg_mask_clear(scratch, x->words);
-        for (int32_t k = 0; k < a->kernel_h; k++) {
-            int64_t at = (int64_t)i + a->pad_top - (int64_t)k * a->dilation_h;
-            if (at >= 0 && at % a->stride_h == 0 && at / a->stride_h < (int64_t)x->rows) {
-                fg_mask_or(scratch, fg_value_mask_row(x, (uint32_t)(at / a->stride_h)), x->words);
-            }
-        }
-        for (uint32_t w = 0; w < x->words; w++) {
-            for (uint64_t word = scratch[w]; word; word &= word - 1) {
-                int64_t col = (int64_t)(w * 64u + fg_mask_lowest(word)) * a->stride_w - a->pad_left;
-                for (int32_t k = 0; k < a->kernel_w; k++, col += a->dilation_w) {
-                    if (col >= 0 && col < (int64_t)out->cols) fg_mask_set(to, (uint32_t)col);
-                }
-            }
-        }
-    }
-    if (fg_op_has_input(context, CONV_RESIDUAL)) {
-        fg_op_footprint_broadcast(context, fg_op_input(context, CONV_RESIDUAL), candidates);
-    }
-}
-
-/* A pixel's window: the phase's kernel elements, row taps outermost, zeros where they leave the input. */
-static void pack_phase(const conv_call *call, uint32_t row, uint32_t col, float *to)
-{
-    const fg_conv_attributes *a = &call->s->a;
-    const fg_value_state *x = call->x;
-    size_t bytes = x->channels * sizeof *to;
-    for (int64_t ky = 0; ky < a->kernel_h; ky++) {
-        int64_t y = (int64_t)row + a->pad_top - ky * a->dilation_h;
-        if (y % a->stride_h != 0) continue;
-        int64_t in_row = y / a->stride_h;
-        int inside = y >= 0 && in_row < (int64_t)x->rows;
-        for (int64_t kx = 0; kx < a->kernel_w; kx++) {
-            int64_t z = (int64_t)col + a->pad_left - kx * a->dilation_w;
-            if (z % a->stride_w != 0) continue;
-            int64_t in_col = z / a->stride_w;
-            if (inside && z >= 0 && in_col < (int64_t)x->cols) {
-                memcpy(to, fg_value_pixel(x, (size_t)in_row * x->cols + (size_t)in_col), bytes);
-            } else {
-                memset(to, 0, bytes);
-            }
-            to += x->channels;
-        }
-    }
-}
-
-/* n packed windows of a depthwise phase. */
-static void run_packed_depthwise(const conv_call *call, size_t n, size_t taps, const float *weights)
-{
-    const conv_scratch *scratch = &call->scratch;
-    for (size_t t = 0; t < taps; t++) {
-        size_t at = t * call->s->groups;
-        scratch->taps[t] = (fg_tap){(ptrdiff_t)at, at};
-    }
-    for (size_t i = 0; i < n; i++) {
-        scratch->runs[i] = (fg_depthwise_run){scratch->x[i], scratch->taps, taps, 1, scratch->to[i]};
-    }
-    depthwise_runs(call, n, 0, weights);
-}
-
-/* The pixels of one phase among those listed, some at a time. */
-static void compute_phase(const conv_call *call, uint32_t phase_row, uint32_t phase_col, size_t taps,
-                          const float *weights, const uint32_t *pixels, uint32_t count)
-{
-    const conv_state *s = call->s;
-    const conv_scratch *scratch = &call->scratch;
-    uint32_t stride_h = (uint32_t)s->a.stride_h, stride_w = (uint32_t)s->a.stride_w;
-    uint32_t cols = call->context->output->cols, n = 0;
-    uint32_t most = (uint32_t)packed_rows(s);
-    size_t numbers = taps * call->x->channels;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = pixels[i] / cols, col = pixels[i] % cols;
-        if (row % stride_h == phase_row && col % stride_w == phase_col) {
-            pack_phase(call, row, col, scratch->packed + n * numbers);
-            scratch->x[n] = scratch->packed + n * numbers;
-            scratch->to[n++] = call->out + i * call->out_stride;
-        }
-        if (n < most && (i + 1 < count || n == 0)) continue;
-        if (s->depthwise) {
-            run_packed_depthwise(call, n, taps, weights);
-        } else {
-            run_packed(call, n, taps, weights);
-        }
-        n = 0;
-    }
-}
-
-static void transpose_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
-                              size_t out_stride, void *memory)
-{
-    conv_call call = begin(context, out, out_stride, 1, memory);
-    const conv_state *s = call.s;
-    const float *weights = call.weights;
-    for (uint32_t row = 0; row < (uint32_t)s->a.stride_h; row++) {
-        size_t row_taps = axis_taps(row, s->a.pad_top, s->a.kernel_h, s->a.dilation_h, s->a.stride_h);
-        for (uint32_t col = 0; col < (uint32_t)s->a.stride_w; col++) {
-            size_t taps = row_taps * axis_taps(col, s->a.pad_left, s->a.kernel_w, s->a.dilation_w, s->a.stride_w);
-            size_t numbers = s->depthwise ? s->groups : (size_t)s->groups * s->panels * s->group_in * FG_PANEL;
-            compute_phase(&call, row, col, taps, weights, pixels, count);
-            weights += taps * numbers;
-        }
-    }
-    if (!call.s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
-}
-
-const fg_op_entry fg_op_conv_transpose2d = {.sizes = transpose_sizes,
-                                            .init = conv_init,
-                                            .footprint = transpose_footprint,
-                                            .compute = transpose_compute,
-                                            .apart = FG_APART_INPUTS | FG_APART_OUTPUT};
+                                  .rows_read = fg_conv_rows};

@@ -42,6 +42,8 @@ typedef struct fg_op_context {
     const fg_kernels *kernels;
     void *aux;     /* the node's own state */
     uint32_t full; /* every pixel is computed in this push, whatever the inputs' masks say */
+    /* The node before, where compute does its work, too: a depthwise convolution (fg_separable_at). Else NULL. */
+    const struct fg_op_context *before;
 } fg_op_context;
 
 /* Memory an operator needs; everything in bytes unless said otherwise. 64 bits hold whatever model.c lets through, also
@@ -168,6 +170,9 @@ static inline fg_window fg_conv_window(const fg_conv_attributes *a)
     return window;
 }
 
+/* Whether a 1x1 convolution can do the work of the depthwise one that is the node before it, since nothing else reads
+ * that one's output. */
+int fg_separable_at(const fg_graph *graph, uint32_t node);
 /* Whether a node is a gather that takes a range of channels, all pixels in their places; its first channel. */
 int fg_gather_is_range(const fg_graph *graph, const fg_node_record *node, uint32_t *first);
 /* Rows and columns of listed pixels. */

@@ -1,0 +1,67 @@
+/* depthwise.c: depthwise convolution over listed output pixels, in runs that use the same taps. Pixels at the edges
+ * leave out the taps that are not there. */
+#include "conv.h"
+
+void fg_depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights)
+{
+    const conv_state *s = call->s;
+    fg_depthwise_f32_args args = {call->scratch.runs, count,           step, s->groups, weights, s->bias,
+                                  s->finish,          call->out_stride};
+    if (count) call->kernels->depthwise_f32(&args);
+}
+
+/* The taps of a pixel that lie inside the input; how many. */
+static size_t pick_taps(const conv_call *call, uint32_t row, uint32_t col, fg_tap *taps)
+{
+    const fg_conv_attributes *a = &call->s->a;
+    int32_t first_row, end_row, first_col, end_col;
+    size_t count = 0;
+    fg_conv_inside_taps((int64_t)row * a->stride_h - a->pad_top, a->kernel_h, a->dilation_h, call->x->rows, &first_row,
+                        &end_row);
+    fg_conv_inside_taps((int64_t)col * a->stride_w - a->pad_left, a->kernel_w, a->dilation_w, call->x->cols, &first_col,
+                        &end_col);
+    for (int32_t ky = first_row; ky < end_row; ky++) {
+        for (int32_t kx = first_col; kx < end_col; kx++) {
+            taps[count++] = call->s->depthwise_taps[ky * a->kernel_w + kx];
+        }
+    }
+    return count;
+}
+
+/* How many pixels from col on use the taps that lie inside for the first one. */
+static uint32_t same_taps(const conv_state *s, uint32_t col, uint32_t count)
+{
+    uint32_t last = s->col_begin + s->col_count;
+    if (col < s->col_begin || col >= last) return 1;
+    return count < last - col ? count : last - col;
+}
+
+void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
+{
+    const conv_state *s = call->s;
+    const conv_scratch *scratch = &call->scratch;
+    size_t step = (size_t)s->a.stride_w * call->x->stride, runs = 0, used = 0, capacity = fg_depthwise_edge_taps(s);
+    for (uint32_t i = 0; i < count;) {
+        row_piece piece = fg_conv_next_piece(s, pixels, i, count);
+        int row_inside = piece.row - s->row_begin < s->row_count;
+        for (uint32_t k = 0, n; k < piece.count; k += n) {
+            uint32_t col = piece.col + k;
+            n = same_taps(s, col, piece.count - k);
+            fg_depthwise_run run = {.taps = s->depthwise_taps, .tap_count = s->taps, .pixels = n};
+            run.x = call->x->data + fg_conv_first_tap(call, piece.row, col);
+            run.out = call->out + (i + k) * call->out_stride;
+            if (!row_inside || col - s->col_begin >= s->col_count) {
+                if (capacity - used < s->taps) {
+                    fg_depthwise_runs(call, runs, step, call->weights);
+                    runs = used = 0;
+                }
+                run.taps = scratch->taps + used;
+                run.tap_count = pick_taps(call, piece.row, col, scratch->taps + used);
+                used += run.tap_count;
+            }
+            scratch->runs[runs++] = run;
+        }
+        i += piece.count;
+    }
+    fg_depthwise_runs(call, runs, step, call->weights);
+}
