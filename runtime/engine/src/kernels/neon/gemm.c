@@ -35,10 +35,18 @@ typedef struct gemm_block {
     fg_finish finish;
 } gemm_block;
 
-/* Weights of product (0 to 3) of a step of four; whole panels' are taken one after the other. */
-FG_INLINE void load_weights(const float **at, const size_t product, vec *w, const size_t vectors)
+/* Whether four vectors of weights are loaded by one instruction, into registers in a row, which Clang does not find
+ * beside many sums. */
+#if defined(__clang__)
+#define IN_A_ROW(vectors, sums) ((vectors) > 2 && (sums) <= 16)
+#else
+#define IN_A_ROW(vectors, sums) ((vectors) > 2)
+#endif
+
+/* Weights of product (0 to 3) of a step of four; those in a row are taken one after the other. */
+FG_INLINE void load_weights(const float **at, const size_t product, vec *w, const size_t vectors, const int in_a_row)
 {
-    if (vectors > 2) {
+    if (in_a_row) {
         const float32x4x4_t panel = vld1q_f32_x4(*at);
         w[0] = panel.val[0], w[1] = panel.val[1], w[2] = panel.val[2], w[3] = panel.val[3];
         *at += FG_PANEL;
@@ -54,7 +62,7 @@ FG_INLINE void load_weights(const float **at, const size_t product, vec *w, cons
     UNROLL                                                                                                             \
     for (size_t v = 0; v < columns; v += PANEL_VECTORS) {                                                              \
         vec w[PANEL_VECTORS];                                                                                          \
-        load_weights(&at[v / PANEL_VECTORS], number, w, vectors);                                                      \
+        load_weights(&at[v / PANEL_VECTORS], number, w, vectors, in_a_row);                                            \
         UNROLL                                                                                                         \
         for (size_t r = 0; r < rows; r++) {                                                                            \
             UNROLL                                                                                                     \
@@ -70,6 +78,7 @@ FG_INLINE void four_products(const float *const *x, ptrdiff_t *i, const float **
                              const size_t columns, const int start)
 {
     const size_t vectors = columns < PANEL_VECTORS ? columns : PANEL_VECTORS;
+    const int in_a_row = IN_A_ROW(vectors, rows * columns);
     vec x4[MAX_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) x4[r] = vld1q_f32((const float *)(const void *)((const char *)x[r] + *i));
@@ -79,20 +88,21 @@ FG_INLINE void four_products(const float *const *x, ptrdiff_t *i, const float **
     PRODUCT(1, 1, 0)
     PRODUCT(2, 2, 0)
     PRODUCT(3, 3, 0)
-    if (vectors <= 2) at[0] += 4 * FG_PANEL;
+    if (!in_a_row) at[0] += 4 * FG_PANEL;
 }
 
 FG_INLINE void one_product(const float *const *x, ptrdiff_t *i, const float **at, vec *sum, const size_t rows,
                            const size_t columns)
 {
     const size_t vectors = columns < PANEL_VECTORS ? columns : PANEL_VECTORS;
+    const int in_a_row = IN_A_ROW(vectors, rows * columns);
     vec x4[MAX_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) x4[r] = vld1q_dup_f32((const float *)(const void *)((const char *)x[r] + *i));
     *i += (ptrdiff_t)sizeof(float);
     KEEP(*i);
     PRODUCT(0, 0, 0)
-    if (vectors <= 2) at[0] += FG_PANEL;
+    if (!in_a_row) at[0] += FG_PANEL;
 }
 
 /* Where there is a bias, which is never -0, no sum's zero keeps its sign: the first product needs no 0 to start from.
@@ -117,7 +127,7 @@ FG_INLINE void add_products(const gemm_block *block, const float *const *from, v
     }
     for (;;) {
         const ptrdiff_t end = i + (ptrdiff_t)(run * sizeof(float));
-        if (rows * columns >= 16) {
+        if (rows * columns == MAX_SUMS) {
             for (ptrdiff_t last = end - 32; i <= last;) {
                 four_products(x, &i, at, sum, rows, columns, 0);
                 four_products(x, &i, at, sum, rows, columns, 0);
