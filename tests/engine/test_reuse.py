@@ -198,9 +198,13 @@ def test_more_values_at_once_than_are_told_apart(waiting: int) -> None:
 
 @pytest.mark.parametrize("parts", [MEMBERS - 20, MEMBERS + 20])
 def test_a_concatenation_of_many(parts: int) -> None:
+    """Its last part is read once more, when nobody reads the whole any longer."""
     maker = Maker(ROWS)
-    joined = maker.node(g.Concat(2), *(maker.conv("x", out=1, gate=None) for _ in range(parts)))
-    engines, oracle = streams(maker.finish(pool(maker, pool(maker, maker.conv(joined, gate=None)))), gating=False)
+    made = [maker.conv("x", out=1, gate=None) for _ in range(parts)]
+    joined = maker.conv(maker.node(g.Concat(2), *made), gate=None)
+    for _ in range(4):
+        joined = pool(maker, joined)
+    engines, oracle = streams(maker.finish(add(maker, joined, maker.conv(made[-1], gate=None))), gating=False)
     frame = np.random.default_rng(0).integers(-2, 3, (ROWS, COLS, CHANNELS)).astype(np.float32)
     for engine in engines:
         assert_equal(engine.push(frame), oracle.push(frame))
@@ -225,6 +229,17 @@ def test_sums_in_strips_go_over_their_inputs_only_if_no_other_row_is_read(again:
             assert_equal(engine.push(frame), want)
     maps = engines[0].state_bytes / (4 * maker.rows * COLS * CHANNELS)
     assert 2 + again < maps < 2.2 + again
+
+
+def test_what_strips_read_stays_until_their_last_row() -> None:
+    """The wide map is whole, like the input, and grows four times as fast as that is read."""
+    maker = Maker(rows=200)
+    wide = maker.conv(maker.conv("x", 3, gate=None), out=4 * CHANNELS, gate=None)
+    engines, oracle = streams(maker.finish(maker.node(g.ReducePixels(g.Reduce.MAX, 1, 0), wide)), gating=False)
+    frame = np.random.default_rng(0).integers(0, 9, (maker.rows, COLS, CHANNELS)).astype(np.uint8)  # which is copied
+    want = oracle.push(frame)
+    for engine in engines:
+        assert_equal(engine.push(frame), want)
 
 
 def test_a_refused_frame_leaves_outputs() -> None:

@@ -71,6 +71,17 @@ def test_scale_0_equals_dense_byte_for_byte(name: str, block: int, tmp_path: Pat
             assert index % 4 or got == want
 
 
+@pytest.mark.parametrize(
+    ("name", "megabytes"),
+    {"yolox_nano": 5.2, "fastestdet": 2.9, "tinypose": 4.0, "posenet": 12.8, "retinaface": 10.3, "ultraface": 1.6,
+     "ultraface_bn": 1.6, "efficientnet_lite0": 2.4}.items(),
+)  # fmt: skip
+def test_state_of_dense_streams(name: str, megabytes: float, tmp_path: Path) -> None:
+    """Values share memory: if this grows, something keeps them longer, or strips of rows end where they did not."""
+    converters.convert(assets.model_path(name), tmp_path / "net.fgm", preprocess=assets.NETWORKS[name].preprocess)
+    assert runtime.Stream(tmp_path / "net.fgm", gating=False).state_bytes / 2**20 < 1.03 * megabytes
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_still_clip_executes_nothing_after_the_first_push(name: str, tmp_path: Path) -> None:
     converters.convert(assets.model_path(name), tmp_path / "net.fgm", preprocess=assets.NETWORKS[name].preprocess)

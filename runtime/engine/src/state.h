@@ -31,7 +31,7 @@ struct fg_stream {
     fg_kernels kernels;
     fg_value_state *values; /* held, or passing in a busy push */
     fg_value_state *held;
-    fg_value_state *passing; /* of gated streams: without the rows that sequences need not keep */
+    fg_value_state *passing; /* of gated streams: where values lie that share memory, and rows not kept whole */
     fg_node_state *nodes;
     fg_prepare **prepares;  /* per input, NULL where the frame is the input itself */
     float **input_data;     /* per input, its own memory where a push may read the caller's instead; else NULL */

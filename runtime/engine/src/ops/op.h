@@ -20,7 +20,7 @@ typedef struct fg_value_state {
     uint32_t words;   /* of a mask row */
     size_t stride;    /* numbers between two pixels: more than channels where the value lies inside another one */
     uint32_t home;    /* the value it lies in (place.h), or FG_NONE */
-    size_t offset;    /* from the first number of the value that has the memory */
+    size_t offset;    /* of its first number in memory that values share, or in that of the value it lies in */
     uint32_t changed; /* whether any bit of mask is set */
     /* Where only some rows are in memory at once (strips.h), so many, from row first on; data then points to where row
      * 0 would be. Else kept is 0. */
