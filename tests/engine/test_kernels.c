@@ -224,16 +224,24 @@ static void bench_gemm_f32(context *c)
 }
 
 /* --- depthwise_f32 --- */
-/* Runs of the given pixels over one input, one after the other in out. */
-enum { MOST_RUNS = 4 };
+/* Runs of the given pixels from the given places of one input, one after the other in out. */
+enum { MOST_RUNS = 4, MOST_PIXELS = 9, MAP_COLS = 3 * MOST_PIXELS + 12 };
 
-static size_t make_runs(const size_t *pixels, size_t count, const float *x, const fg_tap *taps, size_t tap_count,
-                        float *out, size_t out_stride, fg_depthwise_run *runs)
+static size_t make_runs(const size_t *pixels, const size_t *places, size_t count, const float *x, const fg_tap *taps,
+                        size_t tap_count, float *out, size_t out_stride, fg_depthwise_run *runs)
 {
     size_t total = 0;
     for (size_t r = 0; r < count; total += pixels[r++])
-        runs[r] = (fg_depthwise_run){x, taps, tap_count, pixels[r], out ? out + total * out_stride : NULL};
+        runs[r] = (fg_depthwise_run){x + places[r], taps, tap_count, pixels[r], out ? out + total * out_stride : NULL};
     return total;
+}
+
+/* Taps of a square kernel in a map of MAP_COLS columns, else in a row. */
+static void make_taps(size_t taps, size_t channels, size_t col, fg_tap *table)
+{
+    const size_t side = taps == 9 ? 3 : taps == 25 ? 5 : taps;
+    for (size_t t = 0; t < taps; t++)
+        table[t] = (fg_tap){(ptrdiff_t)((t / side * MAP_COLS + t % side) * col), (t * 4 % taps) * channels};
 }
 
 static void check_depthwise_f32(context *c)
@@ -245,23 +253,27 @@ static void check_depthwise_f32(context *c)
         const size_t count = 1 + random_below(random, MOST_RUNS),
                      taps = round % 3 ? usual[round % 2] : random_below(random, 12);
         const size_t channels = 1 + random_below(random, 80), out_stride = channels + random_below(random, 5);
-        const size_t step = channels * (1 + random_below(random, 3));
+        const size_t stride = 1 + random_below(random, 3), col = channels + random_below(random, 5),
+                     step = stride * col;
         const int biased = random_below(random, 2) == 0;
-        size_t pixels[MOST_RUNS];
-        for (size_t r = 0; r < count; r++) pixels[r] = random_below(random, 9);
+        size_t pixels[MOST_RUNS], places[MOST_RUNS]; /* often one below the other */
+        for (size_t r = 0; r < count; r++) {
+            pixels[r] = r && random_below(random, 3) ? pixels[r - 1] : random_below(random, MOST_PIXELS + 1);
+            places[r] = (r * stride * MAP_COLS + (random_below(random, 3) ? 0 : random_below(random, 3))) * col;
+        }
         float *weights = random_floats(random, taps * channels + 1, kind),
               *bias = biased ? random_bias(random, channels, kind) : NULL;
-        float *x = random_floats(random, (9 + taps) * step, kind);
+        float *x = random_floats(random, (size_t)(3 * MOST_RUNS + 5) * MAP_COLS * col, kind);
         fg_tap table[25];
-        for (size_t t = 0; t < taps; t++) table[t] = (fg_tap){(ptrdiff_t)(t * step), (t * 3 % taps) * channels};
+        make_taps(taps, channels, col, table);
         fg_depthwise_run runs[MOST_RUNS];
-        const size_t total = make_runs(pixels, count, x, table, taps, NULL, out_stride, runs);
+        const size_t total = make_runs(pixels, places, count, x, table, taps, NULL, out_stride, runs);
         outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
         const fg_depthwise_f32_args args = {
             runs, count, step, channels, weights, bias, random_finish(random, bias), out_stride};
-        make_runs(pixels, count, x, table, taps, (float *)(void *)out.ref.data, out_stride, runs);
+        make_runs(pixels, places, count, x, table, taps, (float *)(void *)out.ref.data, out_stride, runs);
         c->ref.depthwise_f32(&args);
-        make_runs(pixels, count, x, table, taps, (float *)(void *)out.isa.data, out_stride, runs);
+        make_runs(pixels, places, count, x, table, taps, (float *)(void *)out.isa.data, out_stride, runs);
         c->isa.depthwise_f32(&args);
         CHECK(&c->count, outputs_agree(&out),
               "depthwise_f32 %s: runs %zu pixels %zu taps %zu channels %zu step %zu stride %zu bias %d fill %d",
@@ -293,16 +305,17 @@ static void bench_depthwise_f32(context *c)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const size_t count = shapes[s][0], pixels = 24, taps = shapes[s][1], side = taps == 9 ? 3 : 5;
         void *memory[3]; /* a stream's values and a file's weights are aligned, too */
-        float *x = aligned_floats(&c->random, side * (pixels + side) * count, FILL_PLAIN, &memory[0]);
+        float *x = aligned_floats(&c->random, (side + 1) * (pixels + side) * count, FILL_PLAIN, &memory[0]);
         float *weights = aligned_floats(&c->random, taps * count, FILL_PLAIN, &memory[1]);
-        float *out = aligned_floats(&c->random, pixels * count, FILL_PLAIN, &memory[2]);
+        float *out = aligned_floats(&c->random, 2 * pixels * count, FILL_PLAIN, &memory[2]);
         fg_tap table[25];
         for (size_t t = 0; t < taps; t++)
             table[t] = (fg_tap){(ptrdiff_t)((t / side * (pixels + side) + t % side) * count), t * count};
-        const fg_depthwise_run whole = {x, table, taps, pixels, out};
+        const fg_depthwise_run rows[2] = {{x, table, taps, pixels, out},
+                                          {x + (pixels + side) * count, table, taps, pixels, out + pixels * count}};
         const fg_depthwise_f32_args args = {
-            .runs = &whole, .run_count = 1, .step = count, .channels = count, .weights = weights, .out_stride = count};
-        const double work = 2.0 * (double)(pixels * taps * count);
+            .runs = rows, .run_count = 2, .step = count, .channels = count, .weights = weights, .out_stride = count};
+        const double work = 4.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {
             const unsigned repeats = 1 + (unsigned)((c->isa.isa ? 3e6 : 1e5) / work);
@@ -310,7 +323,7 @@ static void bench_depthwise_f32(context *c)
             for (unsigned i = 0; i < repeats; i++) c->isa.depthwise_f32(&args);
             best = fmin(best, (seconds() - start) / repeats);
         }
-        printf("%-8s depthwise_f32  pixels %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps,
+        printf("%-8s depthwise_f32  pixels 2 x %zu taps %zu channels %3zu   %8.2f GFLOP/s\n", c->isa_name, pixels, taps,
                count, work / best * 1e-9);
         free(memory[0]), free(memory[1]), free(memory[2]);
     }

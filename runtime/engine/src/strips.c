@@ -270,7 +270,7 @@ typedef struct strip_work {
     const fg_op_entry *op;
     fg_op_context context;
     uint32_t first, count, items; /* pixels */
-    uint32_t unit;                /* that must not be divided: rows of squares */
+    uint32_t unit;                /* that is not divided: rows of squares, which must not, or of narrow maps */
 } strip_work;
 
 static void run_item(void *shared, uint32_t item, uint32_t thread)
@@ -318,9 +318,9 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     if (work.op->follows && work.op->follows(&work.context) == FG_FOLLOWS_IN_PLACE) return;
     work.first = begin * work.context.output->cols;
     work.count = (end - begin) * work.context.output->cols;
-    work.unit = work.op->square ? work.op->square * work.context.output->cols : 1;
-    uint32_t most = fg_strip_pixels(work.op, work.context.output->cols),
-             units = (work.count + work.unit - 1) / work.unit;
+    const uint32_t cols = work.context.output->cols, most = fg_strip_pixels(work.op, cols);
+    work.unit = work.op->square ? work.op->square * cols : 2 * cols <= most ? cols : 1;
+    uint32_t units = (work.count + work.unit - 1) / work.unit;
     work.items = (units + most / work.unit - 1) / (most / work.unit);
     if (threads > 1) work.items = (work.items + threads - 1) / threads * threads;
     if (work.items > units) work.items = units;

@@ -67,7 +67,8 @@ static inline size_t fg_depthwise_edge_taps(const conv_state *s) { return s->tap
 
 /* depthwise.c: listed pixels of a depthwise convolution, and runs of them as they are. */
 void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count);
-void fg_depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights);
+void fg_depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step,
+                       const float *weights);
 
 /* separable.c: the scratch of one compute call of a node as in fg_separable_at, and that call, without residual and
  * activation that the kernels do not apply. context->before is the depthwise node's. */

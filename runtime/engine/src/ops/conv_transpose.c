@@ -79,7 +79,7 @@ static void run_packed_depthwise(const conv_call *call, size_t n, size_t taps, c
     for (size_t i = 0; i < n; i++) {
         scratch->runs[i] = (fg_depthwise_run){scratch->x[i], scratch->taps, taps, 1, scratch->to[i]};
     }
-    fg_depthwise_runs(call, n, 0, weights);
+    fg_depthwise_runs(call, scratch->runs, n, 0, weights);
 }
 
 /* The pixels of one phase among those listed, some at a time. */

@@ -2,11 +2,11 @@
  * leave out the taps that are not there. */
 #include "conv.h"
 
-void fg_depthwise_runs(const conv_call *call, size_t count, size_t step, const float *weights)
+void fg_depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step,
+                       const float *weights)
 {
     const conv_state *s = call->s;
-    fg_depthwise_f32_args args = {call->scratch.runs, count,           step, s->groups, weights, s->bias,
-                                  s->finish,          call->out_stride};
+    fg_depthwise_f32_args args = {runs, count, step, s->groups, weights, s->bias, s->finish, call->out_stride};
     if (count) call->kernels->depthwise_f32(&args);
 }
 
@@ -36,11 +36,15 @@ static uint32_t same_taps(const conv_state *s, uint32_t col, uint32_t count)
     return count < last - col ? count : last - col;
 }
 
+/* Interior runs are listed from the front, so that those of neighbouring rows follow each other, the others from the
+ * back. */
 void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
     const conv_state *s = call->s;
     const conv_scratch *scratch = &call->scratch;
-    size_t step = (size_t)s->a.stride_w * call->x->stride, runs = 0, used = 0, capacity = fg_depthwise_edge_taps(s);
+    fg_depthwise_run *const end = scratch->runs + FG_CHUNK_PIXELS;
+    size_t step = (size_t)s->a.stride_w * call->x->stride, capacity = fg_depthwise_edge_taps(s);
+    size_t inside = 0, edges = 0, used = 0;
     for (uint32_t i = 0; i < count;) {
         row_piece piece = fg_conv_next_piece(s, pixels, i, count);
         int row_inside = piece.row - s->row_begin < s->row_count;
@@ -50,18 +54,21 @@ void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t
             fg_depthwise_run run = {.taps = s->depthwise_taps, .tap_count = s->taps, .pixels = n};
             run.x = call->x->data + fg_conv_first_tap(call, piece.row, col);
             run.out = call->out + (i + k) * call->out_stride;
-            if (!row_inside || col - s->col_begin >= s->col_count) {
-                if (capacity - used < s->taps) {
-                    fg_depthwise_runs(call, runs, step, call->weights);
-                    runs = used = 0;
-                }
-                run.taps = scratch->taps + used;
-                run.tap_count = pick_taps(call, piece.row, col, scratch->taps + used);
-                used += run.tap_count;
+            if (row_inside && col - s->col_begin < s->col_count) {
+                scratch->runs[inside++] = run;
+                continue;
             }
-            scratch->runs[runs++] = run;
+            if (capacity - used < s->taps) {
+                fg_depthwise_runs(call, end - edges, edges, step, call->weights);
+                edges = used = 0;
+            }
+            run.taps = scratch->taps + used;
+            run.tap_count = pick_taps(call, piece.row, col, scratch->taps + used);
+            used += run.tap_count;
+            end[-(ptrdiff_t)++edges] = run;
         }
         i += piece.count;
     }
-    fg_depthwise_runs(call, runs, step, call->weights);
+    fg_depthwise_runs(call, scratch->runs, inside, step, call->weights);
+    fg_depthwise_runs(call, end - edges, edges, step, call->weights);
 }

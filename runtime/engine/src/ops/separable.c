@@ -69,7 +69,8 @@ static uint32_t tile_pixels(const conv_state *depthwise, uint32_t columns)
     uint32_t channels = depthwise->groups;
     uint32_t fit = ((uint64_t)channels * columns < MANY_WEIGHTS ? TILE_NUMBERS : TILE_MOST) / channels;
     uint32_t most = depthwise->pixels < FG_CHUNK_PIXELS ? depthwise->pixels : FG_CHUNK_PIXELS;
-    return fit < 1 ? 1 : fit < most ? fit : most;
+    uint32_t pixels = fit < 1 ? 1 : fit < most ? fit : most;
+    return pixels > depthwise->cols ? pixels - pixels % depthwise->cols : pixels; /* whole rows */
 }
 
 static uint64_t lay_out_scratch(const conv_state *depthwise, uint32_t columns, uint8_t *base, conv_scratch *inner,

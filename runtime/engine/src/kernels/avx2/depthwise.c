@@ -5,7 +5,9 @@
 
 #include "vector.h"
 
-enum { VECTOR = 8, MAX_FIXED_TAPS = 9, MAX_FIXED_TAPS_WIDE = 0, SHARED_LEAST = 3 };
+enum { VECTOR = 8 };
+
+#define WINDOW_ROWS(size) ((size) == 3 ? 2 : 1) /* eight sums and ten weights are more than there are registers */
 
 #include "../depthwise_tmpl.h"
 

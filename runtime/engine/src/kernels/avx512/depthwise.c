@@ -5,7 +5,9 @@
 
 #include "vector.h"
 
-enum { VECTOR = 16, MAX_FIXED_TAPS = 25, MAX_FIXED_TAPS_WIDE = 9, SHARED_LEAST = 5 };
+enum { VECTOR = 16 };
+
+#define WINDOW_ROWS(size) 2
 
 #include "../depthwise_tmpl.h"
 
