@@ -45,22 +45,22 @@ FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *
     store_sums(args, run, i, c, pixels, vectors, sum, part);
 }
 
-/* A run's pixels of vectors vectors of channels. */
-FG_INLINE void channels_at(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t c,
-                           const size_t vectors, size_t part)
-{
-    size_t i = 0;
-    for (; i + PIXELS <= run->pixels; i += PIXELS) group(args, run, i, c, PIXELS, vectors, part);
-    for (; i < run->pixels; i++) group(args, run, i, c, 1, vectors, part);
-}
-
-/* Channels begin .. end - 1 of a run. */
-static void channel_block(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t begin, size_t end)
+/* Channels begin .. end - 1 of pixels pixels from pixel i on, most vectors at a time. */
+FG_INLINE void groups(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t i, size_t begin,
+                      size_t end, const size_t pixels, const size_t most)
 {
     size_t c = begin;
-    for (; c + 2 * VECTOR <= end; c += 2 * VECTOR) channels_at(args, run, c, 2, 0);
-    for (; c + VECTOR <= end; c += VECTOR) channels_at(args, run, c, 1, 0);
-    if (c < end) channels_at(args, run, c, 1, end - c);
+    for (; c + most * VECTOR <= end; c += most * VECTOR) group(args, run, i, c, pixels, most, 0);
+    for (; c + VECTOR <= end; c += VECTOR) group(args, run, i, c, pixels, 1, 0);
+    if (c < end) group(args, run, i, c, pixels, 1, end - c);
+}
+
+/* Channels begin .. end - 1 of a run. A multiply-add waits for the one before: several sums at a time. */
+static void channel_block(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t begin, size_t end)
+{
+    size_t i = 0;
+    for (; i + PIXELS <= run->pixels; i += PIXELS) groups(args, run, i, begin, end, PIXELS, 2);
+    for (; i < run->pixels; i++) groups(args, run, i, begin, end, 1, PIXELS);
 }
 
 /* How a run's windows lie: size x size taps, columns and rows so many numbers apart, windows stride columns and rows
@@ -116,18 +116,23 @@ FG_INLINE void windows(const fg_depthwise_f32_args *args, const window *at, cons
     for (size_t n = 0; n < rows * PIXELS; n++) vec_store(out[n / PIXELS] + n % PIXELS * args->out_stride, sum[n]);
 }
 
+/* Whether a single pixel is left over, which by itself costs less than four windows of which three are done. */
+static inline size_t is_odd(const fg_depthwise_run *run) { return run->pixels % PIXELS == 1; }
+
 /* Channels begin .. end - 1, a vector at least before end, of a run of PIXELS pixels at least and, with two rows, of
- * the next one, which lies below. Where channels or pixels do not divide, some results are computed twice. */
+ * the next one, which lies below. Where channels or pixels do not divide, some results are computed twice; a single
+ * last pixel is left out. */
 FG_INLINE void window_rows(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, const window *at,
                            size_t begin, size_t end, const size_t size, const size_t stride, const size_t rows)
 {
+    const size_t pixels = run->pixels - is_odd(run);
     for (size_t at_least = begin; at_least < end; at_least += VECTOR) {
         const size_t c = fg_at_most(at_least, end - VECTOR);
         vec w[MOST_TAPS];
         UNROLL
         for (size_t t = 0; t < size * size; t++) w[t] = vec_load(args->weights + run->taps[t].weights + c);
-        for (size_t i = 0; i < run->pixels; i += PIXELS) {
-            const size_t first = fg_at_most(i, run->pixels - PIXELS);
+        for (size_t i = 0; i < pixels; i += PIXELS) {
+            const size_t first = fg_at_most(i, pixels - PIXELS);
             float *const out[2] = {run->out + first * args->out_stride + c,
                                    rows > 1 ? run[1].out + first * args->out_stride + c : NULL};
             windows(args, at, run->x + run->taps[0].x + first * args->step + c, w, c, out, size, stride, rows);
@@ -183,6 +188,8 @@ FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
             }
             if (WINDOW_ROWS(at.size) > 1 && r + 1 < args->run_count && lies_below(run, &at)) rows = 2;
             window_block(args, run, &at, rows, first, end);
+            for (size_t k = 0; k < rows && is_odd(run); k++)
+                groups(args, run + k, run->pixels - 1, first, end, 1, PIXELS);
         }
     }
 }
