@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "graph.h"
+#include "kernels/loops.h"
+
+enum { ROWS_AHEAD = 3, CACHE_LINE = 64 };
 
 struct fg_prepare {
     uint32_t frame_height, frame_width; /* the size the tables are for; 0: none yet */
@@ -152,6 +155,23 @@ static const uint8_t *resized_row(const fg_prepare *prepare, const fg_input_reco
     return row;
 }
 
+/* Asks for the rows of a frame that a later row is made of: a new frame is in no cache. */
+FG_INLINE void fetch_rows(const fg_prepare *prepare, const fg_value_record *value, const fg_frame *frame, uint32_t i,
+                          int direct)
+{
+    uint32_t top = i, bottom = i;
+    if (i >= value->rows) return;
+    if (!direct) {
+        if (i < prepare->top || i - prepare->top >= prepare->height) return;
+        source_of(i - prepare->top, frame->height, prepare->height, &top, &bottom);
+    }
+    for (uint32_t row = top; row <= bottom; row++) {
+        const uint8_t *from = (const uint8_t *)frame->data + row * frame->row_stride_bytes;
+        for (size_t at = 0; at < (size_t)frame->width * value->channels; at += CACHE_LINE)
+            __builtin_prefetch(from + at);
+    }
+}
+
 static void set_all(uint64_t *mask, size_t pixels)
 {
     for (; pixels >= 64; pixels -= 64) {
@@ -176,6 +196,7 @@ size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const f
     for (uint32_t i = 0; i < value->rows; i++) {
         uint8_t *held = prepare->held + i * row_numbers;
         uint64_t *row_mask = mask + i * words;
+        fetch_rows(prepare, value, frame, i + ROWS_AHEAD, direct);
         const uint8_t *row = direct ? (const uint8_t *)frame->data + i * frame->row_stride_bytes
                                     : resized_row(prepare, input, value, kernels, frame, i);
         const fg_gate_u8_args gate = {
