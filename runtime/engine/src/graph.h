@@ -5,6 +5,8 @@
 #include "../include/framegate.h"
 #include "format.h"
 
+enum { FG_CACHE_LINE = 64 }; /* bytes */
+
 typedef struct fg_graph {
     const uint8_t *file;
     const char *strings;
@@ -24,6 +26,15 @@ static inline const fg_graph *fg_graph_of(const fg_model *model) { return (const
 static inline const void *fg_graph_constant(const fg_graph *graph, uint32_t value)
 {
     return graph->data + graph->values[value].data_offset;
+}
+
+/* Whether a value is what the caller gets. */
+static inline int fg_graph_is_output(const fg_graph *graph, uint32_t value)
+{
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        if (graph->outputs[i].value == value) return 1;
+    }
+    return 0;
 }
 
 /* Multiply-accumulates of one output pixel, 0 where the operator has none; a transposed convolution's pixel (row, col)

@@ -47,10 +47,7 @@ static void add_reader(const fg_graph *graph, const fg_node_record *node, uint32
 
 static value_readers readers_of(const fg_graph *graph, uint32_t value)
 {
-    value_readers readers = {1, FG_NONE, 0};
-    for (uint32_t i = 0; i < graph->output_count; i++) { /* an output is handed out as it lies in memory */
-        if (graph->outputs[i].value == value) readers.apart = 0;
-    }
+    value_readers readers = {!fg_graph_is_output(graph, value), FG_NONE, 0}; /* handed out as it lies in memory */
     for (uint32_t i = graph->values[value].producer + 1; readers.apart && i < graph->node_count; i++) {
         add_reader(graph, &graph->nodes[i], value, &readers);
     }

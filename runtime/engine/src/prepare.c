@@ -7,7 +7,7 @@
 #include "graph.h"
 #include "kernels/loops.h"
 
-enum { ROWS_AHEAD = 3, CACHE_LINE = 64 };
+enum { ROWS_AHEAD = 3 };
 
 struct fg_prepare {
     uint32_t frame_height, frame_width; /* the size the tables are for; 0: none yet */
@@ -167,7 +167,7 @@ FG_INLINE void fetch_rows(const fg_prepare *prepare, const fg_value_record *valu
     }
     for (uint32_t row = top; row <= bottom; row++) {
         const uint8_t *from = (const uint8_t *)frame->data + row * frame->row_stride_bytes;
-        for (size_t at = 0; at < (size_t)frame->width * value->channels; at += CACHE_LINE)
+        for (size_t at = 0; at < (size_t)frame->width * value->channels; at += FG_CACHE_LINE)
             __builtin_prefetch(from + at);
     }
 }

@@ -63,14 +63,6 @@ static void touch_by_producer(const fg_graph *graph, uint32_t value, members *m,
     }
 }
 
-static int is_output(const fg_graph *graph, uint32_t value)
-{
-    for (uint32_t i = 0; i < graph->output_count; i++) {
-        if (graph->outputs[i].value == value) return 1;
-    }
-    return 0;
-}
-
 fg_life fg_life_of(const fg_graph *graph, uint32_t value)
 {
     const fg_value_record *record = &graph->values[value];
@@ -79,7 +71,7 @@ fg_life fg_life_of(const fg_graph *graph, uint32_t value)
     members m = {.values = {value}, .count = 1};
     if (!fg_place_is_small(graph)) return stays;
     for (uint32_t i = 0; i < m.count; i++) {
-        if (is_output(graph, m.values[i])) return stays;
+        if (fg_graph_is_output(graph, m.values[i])) return stays;
         touch_by_producer(graph, m.values[i], &m, &life);
         touch_by_readers(graph, m.values[i], i == 0, &m, &life);
         if (m.overflow) return stays;

@@ -75,9 +75,7 @@ static uint64_t value_bytes(const fg_value_record *value)
 static int read_later(const fg_graph *graph, const fg_sequence *sequence, uint32_t node)
 {
     uint32_t value = graph->nodes[node].output;
-    for (uint32_t i = 0; i < graph->output_count; i++) {
-        if (graph->outputs[i].value == value) return 1;
-    }
+    if (fg_graph_is_output(graph, value)) return 1;
     for (uint32_t i = sequence->end; i < graph->node_count; i++) {
         const fg_node_record *record = &graph->nodes[i];
         for (uint32_t k = 0; k < record->input_count; k++) {

@@ -89,9 +89,7 @@ static void conv_sizes(const fg_graph *graph, const fg_node_record *node, fg_op_
 {
     uint32_t number = (uint32_t)(node - graph->nodes);
     fg_conv_sizes(graph, node, 0, sizes);
-    if (!fg_separable_at(graph, number)) return;
-    uint64_t separable = fg_separable_thread(graph, number);
-    if (separable > sizes->thread) sizes->thread = separable;
+    if (fg_separable_at(graph, number)) sizes->thread += fg_separable_thread(graph, number);
 }
 
 /* Output positions begin .. begin + count - 1 of an axis have all taps inside the input. */
@@ -310,7 +308,8 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
 {
     conv_call call = fg_conv_begin(context, out, out_stride, 0, memory);
     if (context->before) {
-        fg_separable_compute(context, pixels, count, out, out_stride, memory);
+        uint64_t own = fg_conv_lay_out_scratch(call.s, 0, NULL, NULL);
+        fg_separable_compute(context->before, &call, pixels, count, (uint8_t *)memory + own);
     } else if (call.s->depthwise) {
         fg_depthwise_pixels(&call, pixels, count);
     } else {

@@ -21,7 +21,7 @@ typedef struct conv_state {
     size_t long_taps, long_depth; /* interior: taps of a kernel row that lie side by side in memory are one tap */
     ptrdiff_t *offsets;           /* taps, of which interior ones use long_taps; then of a packed window with groups */
     fg_tap *depthwise_taps;
-    float *bias; /* every group padded to whole panels; NULL: none */
+    float *bias; /* every group padded to whole panels; NULL: none, nor a finish */
 } conv_state;
 
 /* Scratch of one compute call. */
@@ -70,11 +70,11 @@ void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t
 void fg_depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step,
                        const float *weights);
 
-/* separable.c: the scratch of one compute call of a node as in fg_separable_at, and that call, without residual and
- * activation that the kernels do not apply. context->before is the depthwise node's. */
+/* separable.c: the scratch that a node as in fg_separable_at needs besides its own, and its results from those of the
+ * depthwise node before, which are made on the way. */
 uint64_t fg_separable_thread(const fg_graph *graph, uint32_t node);
-void fg_separable_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
-                          size_t out_stride, void *memory);
+void fg_separable_compute(const fg_op_context *before, const conv_call *pointwise, const uint32_t *pixels,
+                          uint32_t count, void *memory);
 
 /* The node's activation as a finishing step of the kernels; whether it is one. */
 uint32_t fg_conv_fuse(const fg_node_record *node, fg_finish *finish);

@@ -7,8 +7,7 @@
 #include "../mask.h"
 
 enum {
-    FG_CHUNK_PIXELS = 240, /* most pixels compute is called with, unless it computes squares */
-    FG_CACHE_LINE = 64,
+    FG_CHUNK_PIXELS = 240,   /* most pixels compute is called with, unless it computes squares */
     FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
 };
 
