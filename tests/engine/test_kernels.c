@@ -236,12 +236,13 @@ static size_t make_runs(const size_t *pixels, const size_t *places, size_t count
     return total;
 }
 
-/* Taps of a square kernel in a map of MAP_COLS columns, else in a row. */
-static void make_taps(size_t taps, size_t channels, size_t col, fg_tap *table)
+/* Taps of a square kernel in a map of MAP_COLS columns, else in a row; every so many numbers of the weights, wrapping
+ * round: 1 as networks have them. */
+static void make_taps(size_t taps, size_t channels, size_t col, size_t every, fg_tap *table)
 {
     const size_t side = taps == 9 ? 3 : taps == 25 ? 5 : taps;
     for (size_t t = 0; t < taps; t++)
-        table[t] = (fg_tap){(ptrdiff_t)((t / side * MAP_COLS + t % side) * col), (t * 4 % taps) * channels};
+        table[t] = (fg_tap){(ptrdiff_t)((t / side * MAP_COLS + t % side) * col), (t * every % taps) * channels};
 }
 
 static void check_depthwise_f32(context *c)
@@ -265,7 +266,7 @@ static void check_depthwise_f32(context *c)
               *bias = biased ? random_bias(random, channels, kind) : NULL;
         float *x = random_floats(random, (size_t)(3 * MOST_RUNS + 5) * MAP_COLS * col, kind);
         fg_tap table[25];
-        make_taps(taps, channels, col, table);
+        make_taps(taps, channels, col, random_below(random, 3) ? 1 : 4, table);
         fg_depthwise_run runs[MOST_RUNS];
         const size_t total = make_runs(pixels, places, count, x, table, taps, NULL, out_stride, runs);
         outputs out = outputs_make(random, total ? ((total - 1) * out_stride + channels) * sizeof(float) : 0);
@@ -314,7 +315,8 @@ static void bench_depthwise_f32(context *c)
         const fg_depthwise_run rows[2] = {{x, table, taps, pixels, out},
                                           {x + (pixels + side) * count, table, taps, pixels, out + pixels * count}};
         const fg_depthwise_f32_args args = {
-            .runs = rows, .run_count = 2, .step = count, .channels = count, .weights = weights, .out_stride = count};
+            .runs = rows, .run_count = 2, .step = count, .channels = count, .weights = weights,
+            .bias = weights, .out_stride = count}; /* any bias */
         const double work = 4.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {

@@ -1,6 +1,7 @@
 /* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for, and
  * vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written;
  * WINDOW_ROWS(size): in so many rows, 0 to 2, windows of 3x3 and 5x5 taps are computed together. */
+#include "depthwise_window.h"
 #include "finish_tmpl.h"
 
 #define UNROLL _Pragma("GCC unroll 32")
@@ -61,28 +62,6 @@ static void channel_block(const fg_depthwise_f32_args *args, const fg_depthwise_
     size_t i = 0;
     for (; i + PIXELS <= run->pixels; i += PIXELS) groups(args, run, i, begin, end, PIXELS, 2);
     for (; i < run->pixels; i++) groups(args, run, i, begin, end, 1, PIXELS);
-}
-
-/* How a run's windows lie: size x size taps, columns and rows so many numbers apart, windows stride columns and rows
- * apart. size 0: otherwise. */
-typedef struct window {
-    size_t size, stride;
-    ptrdiff_t row, col;
-} window;
-
-static window window_of(const fg_depthwise_run *run, size_t step)
-{
-    const window none = {0, 0, 0, 0};
-    const fg_tap *taps = run->taps;
-    window w = {run->tap_count == 9 ? 3 : run->tap_count == 25 ? 5 : 0, 0, 0, 0};
-    if (!w.size || WINDOW_ROWS(w.size) == 0) return none;
-    w.col = taps[1].x - taps[0].x;
-    w.row = taps[w.size].x - taps[0].x;
-    for (size_t t = 0; t < run->tap_count; t++) {
-        if (taps[t].x - taps[0].x != (ptrdiff_t)(t / w.size) * w.row + (ptrdiff_t)(t % w.size) * w.col) return none;
-    }
-    w.stride = (ptrdiff_t)step == w.col ? 1 : (ptrdiff_t)step == 2 * w.col ? 2 : 0;
-    return w.stride ? w : none;
 }
 
 /* rows x PIXELS neighbouring windows of one vector: a column is read once for all that it is part of, which take their
@@ -160,29 +139,18 @@ static void window_block(const fg_depthwise_f32_args *args, const fg_depthwise_r
     /* clang-format on */
 }
 
-/* Whether the next run's windows lie below this one's. */
-static int lies_below(const fg_depthwise_run *run, const window *at)
-{
-    return run[1].taps == run->taps && run[1].pixels == run->pixels &&
-           run[1].x - run->x == (ptrdiff_t)at->stride * at->row;
-}
-
-/* Blocks of channels outermost: a block's weights stay in the first cache for all runs, and a pixel's numbers are read
- * in pieces long enough for the machine to fetch ahead. */
-enum { FG_DEPTHWISE_BLOCK = 256 };
-
 FG_INLINE void depthwise(const fg_depthwise_f32_args *args)
 {
     for (size_t first = 0; first < args->channels; first += FG_DEPTHWISE_BLOCK) {
         const size_t end = fg_at_most(first + FG_DEPTHWISE_BLOCK, args->channels);
         const fg_tap *known = NULL; /* the taps whose window is at */
-        window at = {0, 0, 0, 0};
+        window at = {0, 0, 0, 0, 0};
         for (size_t r = 0, rows; r < args->run_count; r += rows) {
             const fg_depthwise_run *run = &args->runs[r];
             const int fits = run->pixels >= PIXELS && args->channels >= VECTOR;
             if (fits && run->taps != known) at = window_of(run, args->step), known = run->taps;
             rows = 1;
-            if (!fits || !at.size) {
+            if (!fits || !at.size || WINDOW_ROWS(at.size) == 0) {
                 channel_block(args, run, first, end);
                 continue;
             }
