@@ -29,7 +29,7 @@ typedef struct gemm_block {
     const float *weights, *bias; /* of the first column; bias NULL: none, or not yet */
     size_t panel_floats;         /* from a panel's weights to the next one's */
     const ptrdiff_t *offset;     /* of the first product's tap */
-    ptrdiff_t begin;             /* where its numbers begin, in bytes */
+    ptrdiff_t begin;             /* where its numbers begin */
     size_t count, run, depth;    /* products, in the first tap, in a tap */
     int first, biased;           /* biased: a bias is added sooner or later */
     fg_finish finish;
@@ -73,17 +73,19 @@ FG_INLINE void load_weights(const float **at, const size_t product, vec *w, cons
         }                                                                                                              \
     }
 
-/* The next products of all rows: four, or one. i counts bytes, so that all rows share a register. */
-FG_INLINE void four_products(const float *const *x, ptrdiff_t *i, const float **at, vec *sum, const size_t rows,
-                             const size_t columns, const int start)
+/* The next products of all rows: four, or one. */
+FG_INLINE void four_products(const float **x, const float **at, vec *sum, const size_t rows, const size_t columns,
+                             const int start)
 {
     const size_t vectors = columns < PANEL_VECTORS ? columns : PANEL_VECTORS;
     const int in_a_row = IN_A_ROW(vectors, rows * columns);
     vec x4[MAX_ROWS];
     UNROLL
-    for (size_t r = 0; r < rows; r++) x4[r] = vld1q_f32((const float *)(const void *)((const char *)x[r] + *i));
-    *i += 4 * (ptrdiff_t)sizeof(float);
-    KEEP(*i);
+    for (size_t r = 0; r < rows; r++) {
+        x4[r] = vld1q_f32(x[r]);
+        x[r] += VECTOR;
+        KEEP(x[r]);
+    }
     PRODUCT(0, 0, start)
     PRODUCT(1, 1, 0)
     PRODUCT(2, 2, 0)
@@ -91,18 +93,26 @@ FG_INLINE void four_products(const float *const *x, ptrdiff_t *i, const float **
     if (!in_a_row) at[0] += 4 * FG_PANEL;
 }
 
-FG_INLINE void one_product(const float *const *x, ptrdiff_t *i, const float **at, vec *sum, const size_t rows,
-                           const size_t columns)
+FG_INLINE void one_product(const float **x, const float **at, vec *sum, const size_t rows, const size_t columns)
 {
     const size_t vectors = columns < PANEL_VECTORS ? columns : PANEL_VECTORS;
     const int in_a_row = IN_A_ROW(vectors, rows * columns);
     vec x4[MAX_ROWS];
     UNROLL
-    for (size_t r = 0; r < rows; r++) x4[r] = vld1q_dup_f32((const float *)(const void *)((const char *)x[r] + *i));
-    *i += (ptrdiff_t)sizeof(float);
-    KEEP(*i);
+    for (size_t r = 0; r < rows; r++) {
+        x4[r] = vld1q_dup_f32(x[r]);
+        x[r]++;
+        KEEP(x[r]);
+    }
     PRODUCT(0, 0, 0)
     if (!in_a_row) at[0] += FG_PANEL;
+}
+
+/* Moves all rows' pointers on. */
+FG_INLINE void step(const float **x, ptrdiff_t by, const size_t rows)
+{
+    UNROLL
+    for (size_t r = 0; r < rows; r++) x[r] += by;
 }
 
 /* Where there is a bias, which is never -0, no sum's zero keeps its sign: the first product needs no 0 to start from.
@@ -113,34 +123,34 @@ FG_INLINE void add_products(const gemm_block *block, const float *const *from, v
     const float *at[MAX_PANELS], *x[MAX_ROWS];
     const ptrdiff_t *offset = block->offset;
     size_t run = block->run, left = block->count - run;
-    ptrdiff_t i = block->begin;
     UNROLL
     for (size_t r = 0; r < rows; r++) x[r] = from[r];
+    if (block->begin) step(x, block->begin, rows); /* most often 0 */
     UNROLL
     for (size_t v = 0; v < columns; v += PANEL_VECTORS) at[v / 4] = block->weights + v / 4 * block->panel_floats;
     if (block->biased && run >= 4) {
-        four_products(x, &i, at, sum, rows, columns, 1);
+        four_products(x, at, sum, rows, columns, 1);
         run -= 4;
     } else {
         UNROLL
         for (size_t s = 0; s < rows * columns; s++) sum[s] = vec_zero();
     }
     for (;;) {
-        const ptrdiff_t end = i + (ptrdiff_t)(run * sizeof(float));
+        const float *const end = x[0] + run;
         if (rows * columns == MAX_SUMS) {
-            for (ptrdiff_t last = end - 32; i <= last;) {
-                four_products(x, &i, at, sum, rows, columns, 0);
-                four_products(x, &i, at, sum, rows, columns, 0);
+            for (const float *last = end - 8; x[0] <= last;) {
+                four_products(x, at, sum, rows, columns, 0);
+                four_products(x, at, sum, rows, columns, 0);
             }
-            if (run & 4) four_products(x, &i, at, sum, rows, columns, 0);
+            if (run & 4) four_products(x, at, sum, rows, columns, 0);
         } else {
-            for (ptrdiff_t last = end - 16; i <= last;) four_products(x, &i, at, sum, rows, columns, 0);
+            for (const float *last = end - 4; x[0] <= last;) four_products(x, at, sum, rows, columns, 0);
         }
-        while (i < end) one_product(x, &i, at, sum, rows, columns);
+        while (x[0] < end) one_product(x, at, sum, rows, columns);
         if (left == 0) break;
+        step(x, from[0] + *++offset - x[0], rows);
         run = fg_at_most(left, block->depth);
         left -= run;
-        i = *++offset * (ptrdiff_t)sizeof(float);
     }
 }
 
@@ -222,7 +232,7 @@ static void rows_of(const fg_gemm_f32_args *args, size_t panel, const float *con
     do {
         block.count = fg_at_most(total - done, FG_GEMM_BLOCK);
         block.run = fg_at_most(block.count, args->depth - k);
-        block.begin = total ? (*block.offset + (ptrdiff_t)k) * (ptrdiff_t)sizeof(float) : 0;
+        block.begin = total ? *block.offset + (ptrdiff_t)k : 0;
         done += block.count;
         if (done == total) {
             block.bias = args->bias ? args->bias + panel * FG_PANEL : NULL;
