@@ -216,11 +216,13 @@ void fg_conv_finish(const fg_op_context *context, const uint32_t *pixels, uint32
 
 void fg_conv_inside_taps(int64_t first, int32_t kernel, int32_t dilation, uint32_t extent, int32_t *begin, int32_t *end)
 {
-    int32_t k = 0;
-    while (k < kernel && first + (int64_t)k * dilation < 0) k++;
-    *begin = k;
-    while (k < kernel && first + (int64_t)k * dilation < (int64_t)extent) k++;
-    *end = k;
+    int64_t before = first < 0 ? -first : 0, left = (int64_t)extent - first; /* positions */
+    if (dilation > 1) { /* elements: one every dilation positions */
+        before = (before + dilation - 1) / dilation;
+        left = (left + dilation - 1) / dilation;
+    }
+    *begin = before < kernel ? (int32_t)before : kernel;
+    *end = left < *begin ? *begin : left < kernel ? (int32_t)left : kernel;
 }
 
 /* A pixel's window, taps in order, zeros where it leaves the input. */
@@ -234,15 +236,17 @@ static void pack_window(const conv_call *call, uint32_t row, uint32_t col, float
     fg_conv_inside_taps(top, a->kernel_h, a->dilation_h, x->rows, &first_row, &end_row);
     fg_conv_inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
     memset(to, 0, (size_t)a->kernel_h * tap_row * sizeof *to);
+    if (first_col == end_col) return;
+    fg_permute_f32_args copy = {.x_step = a->dilation_w * (ptrdiff_t)x->stride,
+                                .channels = channels,
+                                .pixels = (size_t)(end_col - first_col),
+                                .out_step = channels};
+    if (copy.x_step == (ptrdiff_t)channels) copy.channels *= copy.pixels, copy.pixels = 1; /* side by side */
     for (int32_t ky = first_row; ky < end_row; ky++) {
         size_t from = (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols;
-        for (int32_t kx = first_col; kx < end_col; kx++) {
-            int32_t taps = a->dilation_w == 1 && fg_value_is_packed(x) ? end_col - first_col : 1;
-            memcpy(to + (size_t)ky * tap_row + (size_t)kx * channels,
-                   fg_value_pixel(x, from + (size_t)(left + (int64_t)kx * a->dilation_w)),
-                   (size_t)taps * channels * sizeof *to);
-            kx += taps - 1;
-        }
+        copy.x = fg_value_pixel(x, from + (size_t)(left + (int64_t)first_col * a->dilation_w));
+        copy.out = to + (size_t)ky * tap_row + (size_t)first_col * channels;
+        call->kernels->permute_f32(&copy);
     }
 }
 
@@ -283,12 +287,9 @@ static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t 
         row_piece piece = fg_conv_next_piece(s, pixels, i, count);
         uint32_t k = 0;
         for (; k < piece.left; k++) scratch->edge[edges++] = i + k;
-        const float *x = call->x->data + fg_conv_first_tap(call, piece.row, piece.col + k);
-        float *to = call->out + (i + k) * call->out_stride;
-        for (uint32_t n = 0; n < piece.inside; n++) {
-            scratch->x[inside + n] = x + n * step;
-            scratch->to[inside + n] = to + n * call->out_stride;
-        }
+        fg_conv_list(call->x->data + fg_conv_first_tap(call, piece.row, piece.col + k), step,
+                     call->out + (i + k) * call->out_stride, call->out_stride, piece.inside, scratch->x + inside,
+                     scratch->to + inside);
         inside += piece.inside;
         k += piece.inside;
         for (; k < piece.count; k++) scratch->edge[edges++] = i + k;

@@ -105,6 +105,16 @@ static inline row_piece fg_conv_next_piece(const conv_state *s, const uint32_t *
     return piece;
 }
 
+/* Lists count pixels that lie step numbers apart, and where their results go. */
+static inline void fg_conv_list(const float *x, size_t step, float *to, size_t to_step, uint32_t count,
+                                const float **xs, float **tos)
+{
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < count; i++, x += step, to += to_step) {
+        xs[i] = x;
+        tos[i] = to;
+    }
+}
+
 /* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
 static inline ptrdiff_t fg_conv_first_tap(const conv_call *call, uint32_t row, uint32_t col)
 {

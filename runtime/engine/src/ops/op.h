@@ -6,6 +6,8 @@
 #include "../kernels/kernels.h"
 #include "../mask.h"
 
+#include <string.h>
+
 enum {
     FG_CHUNK_PIXELS = 240,   /* most pixels compute is called with, unless it computes squares */
     FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
@@ -142,15 +144,19 @@ static inline const uint64_t *fg_value_mask_row(const fg_value_state *value, uin
 
 static inline uint64_t fg_round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
 
-/* How many of count listed pixels lie one behind the other in memory, from the first one on. */
+/* How many of count listed pixels lie one behind the other in memory, from the first one on. Four are compared in two
+ * words; a sum of two numbers in one word stays in its halves, as pixels never reach 2^32. */
 static inline uint32_t fg_op_run(const uint32_t *pixels, uint32_t count)
 {
-    uint32_t n = 1, gaps = pixels[count - 1] - pixels[0] - (count - 1);
-    for (uint32_t i = 1; !gaps && i < count; i += 64) { /* usually all of them: without a branch for each */
-        uint32_t end = i + 64 < count ? i + 64 : count;
-        for (uint32_t k = i; k < end; k++) gaps |= pixels[k] - pixels[0] - k;
+    const uint32_t first[4] = {pixels[0], pixels[0] + 1, pixels[0] + 2, pixels[0] + 3};
+    const uint64_t four = UINT64_C(4) << 32 | 4;
+    uint64_t expected[2], found[2];
+    uint32_t n = 0;
+    memcpy(expected, first, sizeof expected);
+    for (; n + 4 <= count; n += 4, expected[0] += four, expected[1] += four) {
+        memcpy(found, pixels + n, sizeof found);
+        if ((found[0] ^ expected[0]) | (found[1] ^ expected[1])) break;
     }
-    if (!gaps) return count;
     while (n < count && pixels[n] == pixels[0] + n) n++;
     return n;
 }

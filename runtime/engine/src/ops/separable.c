@@ -70,10 +70,8 @@ void fg_separable_compute(const fg_op_context *before, const conv_call *pointwis
         if (!depthwise.s->fused)
             before->kernels->activation_f32(before->node->activation, before->node->activation_parameters,
                                             scratch->packed, n * channels);
-        for (uint32_t i = 0; i < n; i++) {
-            scratch->x[i] = scratch->packed + i * channels;
-            scratch->to[i] = pointwise->out + (done + i) * pointwise->out_stride;
-        }
+        fg_conv_list(scratch->packed, channels, pointwise->out + done * pointwise->out_stride, pointwise->out_stride, n,
+                     scratch->x, scratch->to);
         fg_conv_run_packed(pointwise, n, 1, pointwise->weights);
     }
 }

@@ -115,16 +115,19 @@ static uint32_t whole_rows(const uint32_t *pixels, uint32_t count, uint32_t rows
 static void pack_patch(const winograd_call *call, int64_t top, int64_t left)
 {
     const fg_value_state *x = call->x;
-    size_t channels = x->channels;
-    float *to = call->patch;
-    for (int64_t y = top; y < top + FG_WINOGRAD_PATCH; y++) {
-        for (int64_t z = left; z < left + FG_WINOGRAD_PATCH; z++, to += channels) {
-            if (y >= 0 && y < (int64_t)x->rows && z >= 0 && z < (int64_t)x->cols) {
-                memcpy(to, fg_value_pixel(x, (size_t)y * x->cols + (size_t)z), channels * sizeof *to);
-            } else {
-                memset(to, 0, channels * sizeof *to);
-            }
-        }
+    const size_t channels = x->channels;
+    int32_t first_row, end_row, first_col, end_col;
+    fg_conv_inside_taps(top, FG_WINOGRAD_PATCH, 1, x->rows, &first_row, &end_row);
+    fg_conv_inside_taps(left, FG_WINOGRAD_PATCH, 1, x->cols, &first_col, &end_col);
+    fg_permute_f32_args copy = {.x_step = (ptrdiff_t)x->stride,
+                                .channels = channels,
+                                .pixels = (size_t)(end_col - first_col),
+                                .out_step = channels};
+    memset(call->patch, 0, FG_WINOGRAD_POSITIONS * channels * sizeof *call->patch);
+    for (int32_t i = first_row; i < end_row; i++) {
+        copy.x = fg_value_pixel(x, (size_t)(top + i) * x->cols + (size_t)(left + first_col));
+        copy.out = call->patch + (size_t)(i * FG_WINOGRAD_PATCH + first_col) * channels;
+        call->context->kernels->permute_f32(&copy);
     }
 }
 

@@ -65,18 +65,37 @@ FG_INLINE float join(lanes l, const uint32_t norm)
     return vget_lane_f32(vpadd_f32(pair, pair), 0);
 }
 
-FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, size_t count)
+/* How many numbers are left over behind groups of FOUR, and that there is a group; or ANY, which costs instructions. */
+enum { ANY = -1 };
+
+/* FOUR numbers; first: the lanes are 0 till now. */
+FG_INLINE void add_four(lanes *l, const float *a, const float *b, const uint32_t norm, const int first)
 {
-    lanes l = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
-    for (; count >= FOUR; count -= FOUR, a += FOUR, b += FOUR) {
-        float32x4_t x[4], y[4];
-        load_four(a, x);
-        load_four(b, y);
-        l.low = add_distance(l.low, x[0], y[0], norm);
-        l.high = add_distance(l.high, x[1], y[1], norm);
-        l.low = add_distance(l.low, x[2], y[2], norm);
-        l.high = add_distance(l.high, x[3], y[3], norm);
+    const float32x4_t zero = vdupq_n_f32(0.0f);
+    float32x4_t x[4], y[4];
+    load_four(a, x);
+    load_four(b, y);
+    if (first && norm == FG_NORM_L1) { /* 0 + |d| is |d| */
+        l->low = vabdq_f32(x[0], y[0]);
+        l->high = vabdq_f32(x[1], y[1]);
+    } else {
+        l->low = add_distance(first ? zero : l->low, x[0], y[0], norm);
+        l->high = add_distance(first ? zero : l->high, x[1], y[1], norm);
     }
+    l->low = add_distance(l->low, x[2], y[2], norm);
+    l->high = add_distance(l->high, x[3], y[3], norm);
+}
+
+FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, size_t count, const int rest)
+{
+    const float *const end = a + count / FOUR * FOUR;
+    lanes l = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
+    if (rest != ANY) {
+        add_four(&l, a, b, norm, 1);
+        a += FOUR, b += FOUR;
+    }
+    for (; a < end; a += FOUR, b += FOUR) add_four(&l, a, b, norm, 0);
+    count = rest == ANY ? count % FOUR : (size_t)rest;
     if (count >= FG_LANES) {
         l.low = add_distance(l.low, vld1q_f32(a), vld1q_f32(b), norm);
         l.high = add_distance(l.high, vld1q_f32(a + VECTOR), vld1q_f32(b + VECTOR), norm);
@@ -95,9 +114,9 @@ FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, si
 float fg_distance_f32_neon(uint32_t norm, const float *a, const float *b, size_t count)
 {
     switch (norm) {
-    case FG_NORM_L1: return distance(FG_NORM_L1, a, b, count);
-    case FG_NORM_RMS: return distance(FG_NORM_RMS, a, b, count);
-    default: return distance(FG_NORM_MAX, a, b, count);
+    case FG_NORM_L1: return distance(FG_NORM_L1, a, b, count, ANY);
+    case FG_NORM_RMS: return distance(FG_NORM_RMS, a, b, count, ANY);
+    default: return distance(FG_NORM_MAX, a, b, count, ANY);
     }
 }
 
@@ -122,15 +141,21 @@ static int bits_differ(const float *a, const float *b, size_t count)
     return (vget_lane_u32(pair, 0) | vget_lane_u32(pair, 1)) != 0;
 }
 
-FG_INLINE void copy(float *to, const float *from, size_t count)
+FG_INLINE void copy(float *to, const float *from, size_t count, const int rest)
 {
-    for (; count >= FOUR; count -= FOUR, to += FOUR, from += FOUR) copy_four(to, from);
+    const float *const end = from + count / FOUR * FOUR;
+    if (rest != ANY) {
+        copy_four(to, from);
+        to += FOUR, from += FOUR;
+    }
+    for (; from < end; to += FOUR, from += FOUR) copy_four(to, from);
+    count = rest == ANY ? count % FOUR : (size_t)rest;
     for (; count >= VECTOR; count -= VECTOR, to += VECTOR, from += VECTOR) vst1q_f32(to, vld1q_f32(from));
     for (size_t i = 0; i < count; i++) to[i] = from[i];
 }
 
 /* Numbers that lie apart differ in their bits; where nothing lies apart, or something is no number, the bits tell. */
-FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm)
+FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm, const int rest)
 {
     const size_t count = args->count, channels = args->channels, stride = args->stride;
     const uint32_t *pixels = args->pixels, commit = args->commit;
@@ -139,7 +164,7 @@ FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const 
     uint8_t *flags = args->flags;
     for (size_t p = 0; p < count; p++, fresh += channels) {
         float *held = first + pixels[p] * stride;
-        const float apart = gated ? distance(norm, fresh, held, channels) : 0.0f;
+        const float apart = gated ? distance(norm, fresh, held, channels, rest) : 0.0f;
         uint8_t flag = FG_PIXEL_CHANGED;
         if (apart > 0.0f) {
             if (apart <= limit) flag = FG_PIXEL_HELD;
@@ -149,20 +174,26 @@ FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const 
             flag = FG_PIXEL_HELD;
         }
         flags[p] = flag;
-        if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels);
+        if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, rest);
     }
 }
 
+/* By L1 norm, the usual one, channels are usually a multiple of 8. */
 void fg_judge_f32_neon(const fg_judge_f32_args *args)
 {
+    const size_t rest = args->channels < FOUR ? FOUR : args->channels % FOUR;
     if (!args->gated) {
-        judge(args, 0, FG_NORM_L1);
-    } else if (args->norm == FG_NORM_L1) {
-        judge(args, 1, FG_NORM_L1);
+        judge(args, 0, FG_NORM_L1, ANY);
     } else if (args->norm == FG_NORM_RMS) {
-        judge(args, 1, FG_NORM_RMS);
+        judge(args, 1, FG_NORM_RMS, ANY);
+    } else if (args->norm == FG_NORM_MAX) {
+        judge(args, 1, FG_NORM_MAX, ANY);
+    } else if (rest == 0) {
+        judge(args, 1, FG_NORM_L1, 0);
+    } else if (rest == FG_LANES) {
+        judge(args, 1, FG_NORM_L1, FG_LANES);
     } else {
-        judge(args, 1, FG_NORM_MAX);
+        judge(args, 1, FG_NORM_L1, ANY);
     }
 }
 
