@@ -222,8 +222,10 @@ typedef struct fg_kernels {
 void fg_kernels_select(fg_kernels *kernels, uint32_t isa_mask);
 
 void fg_kernels_init_ref(fg_kernels *kernels);
-/* The twin, for kernels that do some kinds themselves. */
+/* Twins, for kernels that leave some cases to them. */
 void fg_activation_f32_ref(uint32_t kind, const float *parameters, float *data, size_t count);
+void fg_winograd_input_f32_ref(const fg_winograd_input_f32_args *args);
+void fg_winograd_output_f32_ref(const fg_winograd_output_f32_args *args);
 void fg_kernels_init_avx2(fg_kernels *kernels);
 void fg_kernels_init_avx512(fg_kernels *kernels);
 void fg_kernels_init_neon(fg_kernels *kernels);

@@ -9,7 +9,5 @@ float fg_finished(const fg_finish *finish, float x);
 
 void fg_gemm_f32_ref(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_ref(const fg_depthwise_f32_args *args);
-void fg_winograd_input_f32_ref(const fg_winograd_input_f32_args *args);
-void fg_winograd_output_f32_ref(const fg_winograd_output_f32_args *args);
 
 #endif
