@@ -314,9 +314,13 @@ static void bench_depthwise_f32(context *c)
             table[t] = (fg_tap){(ptrdiff_t)((t / side * (pixels + side) + t % side) * count), t * count};
         const fg_depthwise_run rows[2] = {{x, table, taps, pixels, out},
                                           {x + (pixels + side) * count, table, taps, pixels, out + pixels * count}};
-        const fg_depthwise_f32_args args = {
-            .runs = rows, .run_count = 2, .step = count, .channels = count, .weights = weights,
-            .bias = weights, .out_stride = count}; /* any bias */
+        const fg_depthwise_f32_args args = {.runs = rows,
+                                            .run_count = 2,
+                                            .step = count,
+                                            .channels = count,
+                                            .weights = weights,
+                                            .bias = weights,
+                                            .out_stride = count}; /* any bias */
         const double work = 4.0 * (double)(pixels * taps * count);
         double best = 1e9;
         for (unsigned run = 0; run < 20; run++) {

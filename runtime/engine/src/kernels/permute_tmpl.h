@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Sixteen or eight numbers at a time, the last ones again where they are fewer: no call per pixel as memcpy would be. */
+/* Sixteen or eight numbers at a time, the last ones again where they are fewer: no call per pixel as memcpy would be.
+ */
 FG_INLINE void copy_pixels(const fg_permute_f32_args *args, const size_t channels)
 {
     const ptrdiff_t x_step = args->x_step;
@@ -19,8 +20,7 @@ FG_INLINE void copy_pixels(const fg_permute_f32_args *args, const size_t channel
         }
         for (; c + 2 * FG_LANES <= channels; c += 2 * FG_LANES) memcpy(out + c, x + c, 2 * FG_LANES * sizeof *out);
         if (c + FG_LANES <= channels) memcpy(out + c, x + c, FG_LANES * sizeof *out);
-        if (channels % FG_LANES)
-            memcpy(out + channels - FG_LANES, x + channels - FG_LANES, FG_LANES * sizeof *out);
+        if (channels % FG_LANES) memcpy(out + channels - FG_LANES, x + channels - FG_LANES, FG_LANES * sizeof *out);
     }
 }
 

@@ -109,7 +109,8 @@ static inline row_piece fg_conv_next_piece(const conv_state *s, const uint32_t *
 static inline void fg_conv_list(const float *x, size_t step, float *to, size_t to_step, uint32_t count,
                                 const float **xs, float **tos)
 {
-    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < count; i++, x += step, to += to_step) {
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < count; i++, x += step, to += to_step)
+    {
         xs[i] = x;
         tos[i] = to;
     }

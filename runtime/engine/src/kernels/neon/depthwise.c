@@ -96,9 +96,9 @@ FG_INLINE void group(const fg_depthwise_f32_args *args, const fg_depthwise_run *
 #define GROUPS(pixels, vectors)                                                                                        \
     for (; c + vectors * VECTOR <= end; c += vectors * VECTOR) group(args, run, i, c, pixels, vectors, 0);
 
-/* Channels begin .. end - 1 of a run from pixel first on. A multiply-add waits for the one before, and a tap's addresses
- * cost the same, however much is read there: many sums at a time. Where channels do not fill vectors, some results are
- * computed twice. */
+/* Channels begin .. end - 1 of a run from pixel first on. A multiply-add waits for the one before, and a tap's
+ * addresses cost the same, however much is read there: many sums at a time. Where channels do not fill vectors, some
+ * results are computed twice. */
 static void any_taps(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, size_t first, size_t begin,
                      size_t end)
 {
@@ -158,12 +158,12 @@ FG_INLINE void windows(const float *const *row, const ptrdiff_t *col, const vec 
 #define ADVANCE(by_pixels)                                                                                             \
     UNROLL                                                                                                             \
     for (size_t i = 0; i < tap_rows; i++) {                                                                            \
-        row[i] = ahead(row[i], (by_pixels)*step);                                                                      \
+        row[i] = ahead(row[i], (by_pixels) * step);                                                                    \
         KEEP(row[i]);                                                                                                  \
     }                                                                                                                  \
     UNROLL                                                                                                             \
     for (size_t i = 0; i < rows; i++) {                                                                                \
-        out[i] = ahead_to(out[i], (by_pixels)*out_step);                                                               \
+        out[i] = ahead_to(out[i], (by_pixels) * out_step);                                                             \
         KEEP(out[i]);                                                                                                  \
     }
 
@@ -218,9 +218,7 @@ FG_INLINE void window_rows(const fg_depthwise_f32_args *args, const fg_depthwise
 }
 
 #define WINDOW_CASE(size, stride, rows)                                                                                \
-    case 100 * size + 10 * stride + rows:                                                                              \
-        window_rows(args, run, at, begin, end, size, stride, rows);                                                    \
-        break;
+    case 100 * size + 10 * stride + rows: window_rows(args, run, at, begin, end, size, stride, rows); break;
 
 static void window_block(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, const window *at, size_t rows,
                          size_t begin, size_t end)

@@ -71,8 +71,8 @@ FG_INLINE void last_half(const constants *k, vec d1, vec d2, vec d3, vec d4, vec
 }
 
 /* Three rows of the transformed patch; a column's numbers are read for these and for the others. */
-FG_INLINE void three_rows(const constants *k, const float *const *row, const places *in, float *out,
-                          const places *to, size_t out_row, const int first)
+FG_INLINE void three_rows(const constants *k, const float *const *row, const places *in, float *out, const places *to,
+                          size_t out_row, const int first)
 {
     vec d[3 * PATCH];
     UNROLL
