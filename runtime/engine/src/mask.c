@@ -104,11 +104,21 @@ void fg_mask_or_blocks(uint64_t *out, const uint64_t *mask, uint32_t rows, uint3
     }
 }
 
+/* Eight bits as eight bytes of 0 or 1, the lowest first: spread, each byte keeping one bit, which then moves down. */
+static void next_bytes(uint8_t bits, uint8_t bytes[8])
+{
+    uint64_t kept = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+    uint64_t ones = (kept + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101);
+    for (uint32_t i = 0; i < 8; i++) bytes[i] = (uint8_t)(ones >> 8 * i);
+}
+
 void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_t *bytes)
 {
     uint32_t words = fg_mask_words(cols);
-    for (uint32_t row = 0; row < rows; row++) {
-        for (uint32_t col = 0; col < cols; col++) *bytes++ = (uint8_t)fg_mask_test(mask + (size_t)row * words, col);
+    for (uint32_t row = 0; row < rows; row++, mask += words, bytes += cols) {
+        uint32_t col = 0;
+        for (; col + 8 <= cols; col += 8) next_bytes((uint8_t)(mask[col / 64] >> col % 64), bytes + col);
+        for (; col < cols; col++) bytes[col] = (uint8_t)fg_mask_test(mask, col);
     }
 }
 
