@@ -240,6 +240,11 @@ class EngineStream:
         halved: npt.NDArray[np.float32] = gates * np.float32(0.5)
         return halved
 
+    def macs(self) -> tuple[int, int]:
+        """Multiply-accumulates of the last push, and of a dense one."""
+        _check(lib.fg_stream_stats(self._handle, lib.FG_NONE, self._stats))
+        return self._stats.macs, self._stats.macs_dense
+
     def stats(self, node: int | None = None) -> dict[str, int]:
         """Fields of ``fg_stats``, of a node or of the whole network."""
         _check(lib.fg_stream_stats(self._handle, lib.FG_NONE if node is None else node, self._stats))

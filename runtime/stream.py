@@ -36,6 +36,7 @@ class _Backend(Protocol):
     def node_mask(self, index: int) -> Mask: ...
     def output_mask(self, index: int) -> Mask: ...
     def gate_map(self, index: int) -> npt.NDArray[np.float32]: ...
+    def macs(self) -> tuple[int, int]: ...
     def stats(self, node: int | None = None) -> dict[str, int]: ...
     def reset(self) -> None: ...
 
@@ -199,12 +200,12 @@ class Stream:
         frames = self._frames(frame)
         with self._exclusive():
             self._impl.push(frames)
-            stats = self._impl.stats()
+            macs, macs_dense = self._impl.macs()
             outputs, changed = {}, {}
             for index, info in enumerate(self.model.outputs):
                 outputs[info.name] = self._impl.output(index)
                 changed[info.name] = _over_spatial_axes(self._impl.output_mask(index), info)
-        return Result(outputs, changed, stats["macs"], stats["macs_dense"])
+        return Result(outputs, changed, macs, macs_dense)
 
     def stats(self, node: str | None = None) -> Stats:
         """Counters of the node with that name, or of the whole network.

@@ -42,6 +42,8 @@ from .skip import SkipNode
 
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
+_PIXEL_GATED, _PIXEL_DENSE = 3500, 700  # multiply-accumulates that a computed pixel costs besides its own
+_SURELY_DEAR = 2  # one push in which gates cost much more than they saved, or two in a row
 _BUSY_PUSHES = 64  # at most, until gates are tried again
 _MEASURED_ROWS = 32  # for a standard deviation, about
 _CROWDED_PIXELS = 72  # of the maps that may be crowded, at least
@@ -67,6 +69,12 @@ class _NodeState:
     @property
     def work(self) -> int:
         return self.squares * self.square_macs if self.square > 1 else self.macs
+
+    @property
+    def work_dense(self) -> int:
+        if self.square == 1:
+            return int(self.macs_map.sum())
+        return int(_squares(np.ones(self.macs_map.shape, np.bool_), self.square) * self.square_macs)
 
 
 class ReferenceStream:
@@ -116,12 +124,15 @@ class ReferenceStream:
     def reset(self) -> None:
         """Forget everything: the next push recomputes all."""
         self._states = [self._new_state(node) for node in self._graph.nodes]
+        convolved = [state for state in self._states if state.macs_map.any()]
+        self._cost_dense = sum(state.work_dense + _PIXEL_DENSE * state.macs_map.size for state in convolved)
         for mask in self._masks.values():
             mask[...] = False
         self._frames = 0
         self._refreshes = 0
         self._since_refresh = 0
-        self._heavy = False  # the last push that gates decided computed most of the network
+        self._dear = 0  # how sure it is that gates cost more than they save, to _SURELY_DEAR
+        self._dear_changed = 0  # input pixels that changed in the last push that showed it
         self._busy = 0  # so many pushes, up to the last one, were busy
 
     def push(self, frames: Sequence[Frame]) -> None:
@@ -142,7 +153,7 @@ class ReferenceStream:
         if self._gating and not self._busy and (whole or refreshing):
             self._measure()
         if not whole and not refreshing:
-            self._heavy = self._is_heavy()
+            self._judge_gates()
         self._frames += 1
         self._refreshes += refreshing
         self._since_refresh = 1 if dense or refreshing else self._since_refresh + 1
@@ -175,6 +186,11 @@ class ReferenceStream:
             raise ArgumentError(f"node {index} has no skip gate")
         return np.array(skip.gates)
 
+    def macs(self) -> tuple[int, int]:
+        """Multiply-accumulates of the last push, and of a dense one."""
+        stats = self.stats()
+        return stats["macs"], stats["macs_dense"]
+
     def stats(self, node: int | None = None) -> dict[str, int]:
         """The counters of one node, or of the whole network; the fields of fg_stats in framegate.h."""
         states = self._states if node is None else [self._states[node]]
@@ -190,12 +206,7 @@ class ReferenceStream:
             "macs_gate": sum(state.skip.macs_gate for state in states if state.skip),
             "macs_official": sum(state.skip.macs_official for state in states if state.skip),
             "work": sum(state.work for state in states),
-            "work_dense": sum(
-                int(_squares(np.ones(state.macs_map.shape, np.bool_), state.square) * state.square_macs)
-                if state.square > 1
-                else int(state.macs_map.sum())
-                for state in states
-            ),
+            "work_dense": sum(state.work_dense for state in states),
             "nanoseconds": 0,
         }
 
@@ -263,22 +274,29 @@ class ReferenceStream:
         held[mask] = values[mask]
 
     def _is_whole(self) -> bool:
-        """Whether to compute everything, although gates could decide: while most of the input changes push after push,
-        in the first push after that, and once in a while to see whether gates would save now.
+        """Whether to compute everything, although gates could decide: while the input changes at least half as much as
+        where gates cost more than they saved, in the first push after that, and once in a while to see whether they
+        would save now.
         """
-        masks = [self._masks[item.value] for item in self._graph.inputs]
-        most = 2 * sum(int(mask.sum()) for mask in masks) >= sum(mask.size for mask in masks)
-        busy = most and self._busy < _BUSY_PUSHES and (self._busy > 0 or self._heavy)
+        sure = self._dear >= _SURELY_DEAR and self._busy < _BUSY_PUSHES
+        busy = sure and 2 * self._inputs_changed() >= self._dear_changed
         whole = busy or self._busy > 0
         self._busy = self._busy + 1 if busy else 0
-        if whole:
-            self._heavy = False
+        if whole and not busy:
+            self._dear = 0
         return whole
 
-    def _is_heavy(self) -> bool:
-        macs = sum(state.macs for state in self._states)
-        dense = sum(int(state.macs_map.sum()) for state in self._states)
-        return macs > 0 and 10 * macs >= 7 * dense and not any(state.skip for state in self._states)
+    def _inputs_changed(self) -> int:
+        return sum(int(self._masks[item.value].sum()) for item in self._graph.inputs)
+
+    def _judge_gates(self) -> None:
+        """After a push that gates decided: whether it cost more than one without, in multiply-accumulates."""
+        cost = sum(state.work + _PIXEL_GATED * state.computed for state in self._states if state.macs)
+        if any(state.skip for state in self._states) or cost == 0 or cost < self._cost_dense:
+            self._dear = 0
+            return
+        self._dear += _SURELY_DEAR if cost - self._cost_dense >= self._cost_dense // 4 else 1
+        self._dear_changed = self._inputs_changed()
 
     def _push_node(self, node: Node, state: _NodeState, scale: np.float32, dense: bool, refreshing: bool) -> None:
         inputs = self._input_arrays(node)

@@ -374,6 +374,21 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
     return count;
 }
 
+uint64_t fg_node_work(const fg_stream *stream, uint32_t node)
+{
+    const fg_node_state *state = &stream->nodes[node];
+    const fg_op_entry *op = fg_op_entry_of(&stream->graph.nodes[node]);
+    return op->square ? state->squares * op->square_work * state->pixel_macs : state->macs;
+}
+
+uint64_t fg_node_work_dense(const fg_stream *stream, uint32_t node)
+{
+    const fg_node_record *record = &stream->graph.nodes[node];
+    const fg_op_entry *op = fg_op_entry_of(record);
+    if (!op->square) return fg_graph_node_macs(&stream->graph, record);
+    return fg_square_count(op, &stream->values[record->output]) * op->square_work * stream->nodes[node].pixel_macs;
+}
+
 void fg_node_all_changed(fg_stream *stream, uint32_t node)
 {
     fg_node_state *state = &stream->nodes[node];

@@ -37,12 +37,14 @@ struct fg_stream {
     float **input_data;     /* per input, its own memory where a push may read the caller's instead; else NULL */
     uint8_t **output_data;  /* per output that is not f32: the converted numbers; else NULL */
     float *residual, *taps; /* of the skip-gated node at work: 0 everywhere between two nodes */
-    uint64_t frames, refreshes, macs_dense, pixels_dense;
+    uint64_t frames, refreshes, macs_dense;
+    uint64_t cost_dense;    /* of a push without gating, as stream.c reckons it */
+    uint64_t dear_changed;  /* input pixels that changed in the last push in which gates cost more than they saved */
+    uint32_t dear;          /* how sure that is, to FG_SURELY_DEAR */
     uint64_t nanoseconds;   /* of the last push */
     uint32_t started;       /* a first push has filled every value */
     uint32_t since_refresh; /* pushes since the last push after which nothing was held back */
     uint32_t refreshing;    /* this push is a refresh */
-    uint32_t heavy;         /* the last push that gates decided computed most of the network */
     uint32_t busy;          /* so many pushes, up to the last one, were computed whole and did not keep every value */
     uint32_t skips;         /* a node has a skip gate */
     /* scratch */
@@ -73,9 +75,10 @@ enum {
     FG_CROWDED = 2,          /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
     FG_MEASURED_ROWS = 32, /* of a map, about, for its standard deviation */
-    FG_HEAVY = 7,          /* of FG_HEAVY_OF multiply-accumulates */
-    FG_HEAVY_OF = 10,
-    FG_BUSY_PUSHES = 64, /* at most, until gates are tried again */
+    FG_PIXEL_GATED = 3500, /* multiply-accumulates that a computed pixel costs besides its own, */
+    FG_PIXEL_DENSE = 700,  /* and one of a push without gating */
+    FG_SURELY_DEAR = 2,    /* one push in which gates cost much more than they saved, or two in a row */
+    FG_BUSY_PUSHES = 64,   /* at most, until gates are tried again */
     FG_MAX_THREADS = 256
 };
 
@@ -116,6 +119,9 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
                          float *tile, void *scratch);
 /* node.c: what is left of a push after every pixel of a node was computed in place. */
 void fg_node_all_changed(fg_stream *stream, uint32_t node);
+/* node.c: multiply-accumulates that kernels executed for a node in the last push, and for all of its pixels. */
+uint64_t fg_node_work(const fg_stream *stream, uint32_t node);
+uint64_t fg_node_work_dense(const fg_stream *stream, uint32_t node);
 /* node.c: one node of a push; full: every pixel, without comparing with what is held. */
 void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full);
 /* input.c: checks a frame without touching state; takes it over. */

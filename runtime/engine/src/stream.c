@@ -35,38 +35,47 @@ static uint32_t refresh_due(const fg_stream *stream)
 
 static uint64_t now(const fg_stream *stream) { return stream->config.clock ? stream->config.clock() : 0; }
 
-/* Whether most pixels of the inputs have changed. */
-static uint32_t most_changed(const fg_stream *stream)
+static uint64_t inputs_changed(const fg_stream *stream)
 {
-    uint64_t pixels = 0, changed = 0;
+    uint64_t changed = 0;
     for (uint32_t i = 0; i < stream->graph.input_count; i++) {
         const fg_value_state *value = &stream->values[stream->graph.inputs[i].value];
-        pixels += (uint64_t)value->rows * value->cols;
         changed += fg_mask_count(value->mask, (size_t)value->rows * value->words);
     }
-    return changed * 2 >= pixels;
+    return changed;
 }
 
-/* Whether to compute everything, although gates could decide. Where most of the input changes, push after push,
- * deciding costs more than it saves: such pushes are busy, and need not even keep what only gates would read. The first
- * one that is not computes everything, to have it again; so does one from time to time, to see whether gates would save
- * now. */
+/* Whether to compute everything, although gates could decide. Where deciding cost more than it saved, the pushes that
+ * follow are busy while the input changes at least half as much: they need not even keep what only gates would read.
+ * The first one that is not busy computes everything, to have it again; so does one from time to time, to see whether
+ * gates would save now. */
 static uint32_t is_whole(fg_stream *stream)
 {
     if (!stream->started || !stream->config.gating) return 1;
-    uint32_t busy = most_changed(stream) && stream->busy < FG_BUSY_PUSHES && (stream->busy || stream->heavy);
+    uint32_t busy = stream->dear >= FG_SURELY_DEAR && stream->busy < FG_BUSY_PUSHES &&
+                    inputs_changed(stream) * 2 >= stream->dear_changed;
     uint32_t whole = busy || stream->busy;
     stream->busy = busy ? stream->busy + 1 : 0;
-    if (whole) stream->heavy = 0;
+    if (whole && !busy) stream->dear = 0;
     return whole;
 }
 
-/* After a push that gates decided. */
-static uint32_t is_heavy(const fg_stream *stream)
+/* After a push that gates decided: whether it cost more than one without, counted in multiply-accumulates, those that
+ * were executed and, for every pixel that was computed, what finding, comparing and keeping it takes
+ * (docs/performance.md). */
+static void judge_gates(fg_stream *stream)
 {
-    uint64_t macs = 0;
-    for (uint32_t i = 0; i < stream->graph.node_count; i++) macs += stream->nodes[i].macs;
-    return !stream->skips && macs > 0 && macs * FG_HEAVY_OF >= stream->macs_dense * FG_HEAVY;
+    uint64_t cost = 0;
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) {
+        const fg_node_state *state = &stream->nodes[i];
+        if (state->macs) cost += fg_node_work(stream, i) + FG_PIXEL_GATED * state->computed;
+    }
+    if (stream->skips || cost == 0 || cost < stream->cost_dense) {
+        stream->dear = 0;
+        return;
+    }
+    stream->dear += cost - stream->cost_dense >= stream->cost_dense / 4 ? FG_SURELY_DEAR : 1;
+    stream->dear_changed = inputs_changed(stream);
 }
 
 static void run_nodes(fg_stream *stream, uint32_t whole)
@@ -107,7 +116,7 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     stream->values = stream->busy ? stream->passing : stream->held;
     run_nodes(stream, whole);
     fg_input_release(stream);
-    if (!whole && !stream->refreshing) stream->heavy = is_heavy(stream);
+    if (!whole && !stream->refreshing) judge_gates(stream);
     stream->nanoseconds = now(stream) - start;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_value_state *value = &stream->values[graph->outputs[i].value];
@@ -143,7 +152,8 @@ fg_status fg_stream_reset(fg_stream *stream)
         if (state->skip) state->skip->macs_gate = state->skip->macs_official = 0;
     }
     stream->started = 0;
-    stream->heavy = stream->busy = 0;
+    stream->dear = stream->busy = 0;
+    stream->dear_changed = 0;
     stream->since_refresh = 0;
     stream->frames = stream->refreshes = 0;
     return FG_OK;
@@ -154,10 +164,8 @@ static void add_node_stats(const fg_stream *stream, uint32_t node, fg_stats *sta
     const fg_node_record *record = &stream->graph.nodes[node];
     const fg_node_state *state = &stream->nodes[node];
     const fg_value_state *out = &stream->values[record->output];
-    const fg_op_entry *op = fg_op_entry_of(record);
-    uint64_t square = op->square_work * state->pixel_macs;
-    stats->work += op->square ? state->squares * square : state->macs;
-    stats->work_dense += op->square ? fg_square_count(op, out) * square : fg_graph_node_macs(&stream->graph, record);
+    stats->work += fg_node_work(stream, node);
+    stats->work_dense += fg_node_work_dense(stream, node);
     stats->macs += state->macs;
     stats->macs_total += state->macs_total;
     stats->computed += state->computed;
