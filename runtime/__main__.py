@@ -77,7 +77,7 @@ def _tune_arguments(one: argparse.ArgumentParser) -> None:
 
 def _agreement_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("--agreement", default="values", metavar="NAME", help="values, classes or FILE.py:FUNCTION")
-    one.add_argument("--refresh", type=int, default=16, metavar="N", help="undo what gates held back every N frames")
+    one.add_argument("--refresh", type=int, default=32, metavar="N", help="undo what gates held back every N frames")
 
 
 def _bench_arguments(one: argparse.ArgumentParser) -> None:
@@ -130,7 +130,7 @@ def _stream_arguments(one: argparse.ArgumentParser, *, threads: bool = True) -> 
     if threads:
         one.add_argument("--threads", type=_positive, default=1, metavar="N")
     one.add_argument("--threshold-scale", type=float, default=1.0, metavar="X", help="multiplies thresholds; 0: exact")
-    one.add_argument("--refresh", type=int, default=16, metavar="N", help="undo what gates held back every N frames")
+    one.add_argument("--refresh", type=int, default=32, metavar="N", help="undo what gates held back every N frames")
 
 
 def _positive(text: str) -> int:

@@ -140,7 +140,7 @@ class Stream:
         threads: int = 1,
         gating: bool = True,
         threshold_scale: float = 1.0,
-        refresh: int = 16,
+        refresh: int = 32,
         backend: Literal["engine", "numpy"] = "engine",
         isa: Literal["best", "ref"] = "best",
         profile: bool = False,

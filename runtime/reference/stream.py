@@ -90,7 +90,7 @@ class ReferenceStream:
         ArgumentError: an option is out of range.
     """
 
-    def __init__(self, graph: Graph, *, gating: bool = True, threshold_scale: float = 1.0, refresh: int = 16) -> None:
+    def __init__(self, graph: Graph, *, gating: bool = True, threshold_scale: float = 1.0, refresh: int = 32) -> None:
         if not (math.isfinite(threshold_scale) and threshold_scale >= 0):
             raise ArgumentError(f"threshold_scale must be finite and not negative, not {threshold_scale}")
         if refresh < 0:

@@ -351,7 +351,7 @@ void fg_config_init(fg_config *config)
     config->struct_bytes = sizeof *config;
     config->isa_mask = 0xFFFFFFFFu;
     config->gating = 1;
-    config->refresh_interval = 16;
+    config->refresh_interval = 32;
     config->threshold_scale = 1.0f;
     config->threads = 1;
 }

@@ -40,7 +40,7 @@ static float distance_f32(uint32_t norm, const float *a, const float *b, size_t 
 }
 
 /* Whether any bit differs. Numbers as they lie in memory: -0 and 0 differ, equal NaNs do not. */
-static uint32_t bits_differ(const float *a, const float *b, size_t count)
+static FG_NOINLINE uint32_t bits_differ(const float *a, const float *b, size_t count)
 {
     uint32_t differ = 0;
     for (size_t i = 0; i < count; i++) {
@@ -55,17 +55,30 @@ static uint32_t bits_differ(const float *a, const float *b, size_t count)
 /* In passes over a few pixels at a time, so that one pixel's long sum overlaps with the next one's. */
 enum { FG_JUDGE_PIXELS = 16 };
 
-/* distance_f32 of count pixels: the joins last, where they no longer wait for one another. */
-static void judge_distances(uint32_t norm, const float *const *fresh, float *const *held, size_t count, size_t channels,
-                            float *distance)
+static inline const float *fresh_of(const fg_judge_f32_args *args, size_t p)
+{
+    return args->fresh + p * args->channels;
+}
+
+static inline float *held_of(const fg_judge_f32_args *args, size_t p)
+{
+    return args->held + args->pixels[p] * args->stride;
+}
+
+#define EACH_PIXEL(lanes_of)                                                                                           \
+    for (size_t p = 0; p < count; p++)                                                                                 \
+    lanes_of(fresh_of(args, begin + p), held_of(args, begin + p), args->channels, lane[p])
+
+/* distance_f32 of count pixels from begin on: the joins last, where they no longer wait for one another. */
+static inline void judge_distances(const fg_judge_f32_args *args, size_t begin, size_t count, float *distance)
 {
     float lane[FG_JUDGE_PIXELS][FG_LANES];
-    if (norm == FG_NORM_L1) {
-        for (size_t p = 0; p < count; p++) lanes_l1(fresh[p], held[p], channels, lane[p]);
-    } else if (norm == FG_NORM_RMS) {
-        for (size_t p = 0; p < count; p++) lanes_rms(fresh[p], held[p], channels, lane[p]);
+    if (args->norm == FG_NORM_L1) {
+        EACH_PIXEL(lanes_l1);
+    } else if (args->norm == FG_NORM_RMS) {
+        EACH_PIXEL(lanes_rms);
     } else {
-        for (size_t p = 0; p < count; p++) lanes_max(fresh[p], held[p], channels, lane[p]);
+        EACH_PIXEL(lanes_max);
         for (size_t p = 0; p < count; p++) distance[p] = JOIN(fg_max, lane[p]);
         return;
     }
@@ -82,27 +95,25 @@ static inline void copy_numbers(float *to, const float *from, size_t count)
 
 static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count)
 {
-    const float *fresh[FG_JUDGE_PIXELS];
-    float *held[FG_JUDGE_PIXELS], distance[FG_JUDGE_PIXELS];
-    uint8_t *flags = args->flags + begin;
+    float distance[FG_JUDGE_PIXELS] = {0};
+    const size_t channels = args->channels;
+    const uint32_t gated = args->gated, commit = args->commit;
+    const float limit = args->limit;
+    if (gated) judge_distances(args, begin, count, distance);
     for (size_t p = 0; p < count; p++) {
-        fresh[p] = args->fresh + (begin + p) * args->channels;
-        held[p] = args->held + args->pixels[begin + p] * args->stride;
-        distance[p] = 0.0f;
-    }
-    if (args->gated) judge_distances(args->norm, fresh, held, count, args->channels, distance);
-    for (size_t p = 0; p < count; p++) {
+        const float *fresh = fresh_of(args, begin + p);
+        float *held = held_of(args, begin + p);
+        uint8_t flag;
         /* Numbers apart by more than nothing differ; at 0 (zeros of two signs, tiny squares) and NaN the bits tell. */
         if (distance[p] > 0.0f) {
-            flags[p] = distance[p] > args->limit ? FG_PIXEL_CHANGED : FG_PIXEL_HELD;
-        } else if (!bits_differ(fresh[p], held[p], args->channels)) {
-            flags[p] = FG_PIXEL_SAME;
+            flag = distance[p] > limit ? FG_PIXEL_CHANGED : FG_PIXEL_HELD;
+        } else if (!bits_differ(fresh, held, channels)) {
+            flag = FG_PIXEL_SAME;
         } else {
-            flags[p] = args->gated && distance[p] <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
+            flag = gated && distance[p] <= limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
         }
-    }
-    for (size_t p = 0; p < count; p++) {
-        if (args->commit && flags[p] == FG_PIXEL_CHANGED) copy_numbers(held[p], fresh[p], args->channels);
+        args->flags[begin + p] = flag;
+        if (commit && flag == FG_PIXEL_CHANGED) copy_numbers(held, fresh, channels);
     }
 }
 
@@ -112,5 +123,6 @@ static void judge_f32(const fg_judge_f32_args *args)
         judge_some(args, p, fg_at_most(args->count - p, FG_JUDGE_PIXELS));
 }
 
+#undef EACH_PIXEL
 #undef LOAD_SIZE
 #undef LOAD_DIFFERENCE

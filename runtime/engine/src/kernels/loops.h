@@ -26,9 +26,11 @@
 #if defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline))
 #define FG_UNUSED __attribute__((unused))
+#define FG_NOINLINE __attribute__((noinline))
 #else
 #define FG_INLINE static inline
 #define FG_UNUSED
+#define FG_NOINLINE
 #endif
 
 /* For functions of many loops: inlined, or the loops would not be vectorised, but not where code should be small. */
