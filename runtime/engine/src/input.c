@@ -54,10 +54,31 @@ fg_status fg_input_check(const fg_stream *stream, uint32_t input, const fg_frame
 static uint32_t pixel_fires(const float *fresh, const float *held, size_t channels, float threshold)
 {
     uint32_t fires = 0;
-    if (!(threshold > 0.0f)) return memcmp(fresh, held, channels * sizeof *held) != 0;
-    for (size_t c = 0; c < channels; c++)
-        fires |= __builtin_fabsf(fresh[c] - held[c]) > threshold; /* both are finite */
+    for (size_t c = 0; c < channels; c++) {
+        uint32_t x, y;
+        memcpy(&x, &fresh[c], sizeof x);
+        memcpy(&y, &held[c], sizeof y);
+        fires |= threshold > 0.0f ? __builtin_fabsf(fresh[c] - held[c]) > threshold : x != y; /* both are finite */
+    }
     return fires;
+}
+
+enum { PIXELS_AT_ONCE = 32 }; /* compared in one call first: most have not changed */
+
+/* Takes over a row's pixels that fire, and sets their bits. */
+static void gate_row(const float *fresh, float *held, size_t cols, size_t channels, float threshold, uint64_t *mask)
+{
+    for (size_t begin = 0, count; begin < cols; begin += count) {
+        count = cols - begin < PIXELS_AT_ONCE ? cols - begin : PIXELS_AT_ONCE;
+        if (memcmp(fresh + begin * channels, held + begin * channels, count * channels * sizeof *held) == 0) continue;
+        for (size_t col = begin; col < begin + count; col++) {
+            const float *from = fresh + col * channels;
+            float *to = held + col * channels;
+            if (!pixel_fires(from, to, channels, threshold)) continue;
+            for (size_t c = 0; c < channels; c++) to[c] = from[c];
+            fg_mask_set(mask, (uint32_t)col);
+        }
+    }
 }
 
 static void run_plain(fg_value_state *value, const fg_frame *frame, float threshold, uint32_t full, float *row_scratch)
@@ -78,11 +99,7 @@ static void run_plain(fg_value_state *value, const fg_frame *frame, float thresh
             memcpy(held, fresh, numbers * sizeof *held);
             fg_mask_fill_row(mask, value->cols);
         } else if (memcmp(fresh, held, numbers * sizeof *held) != 0) {
-            for (uint32_t col = 0; col < value->cols; col++) {
-                if (!pixel_fires(fresh + col * channels, held + col * channels, channels, threshold)) continue;
-                memcpy(held + col * channels, fresh + col * channels, channels * sizeof *held);
-                fg_mask_set(mask, col);
-            }
+            gate_row(fresh, held, value->cols, channels, threshold, mask);
         }
         value->changed |= fg_mask_any(mask, value->words);
     }
