@@ -36,7 +36,7 @@ def _add(graph: Graph, *values: Value) -> None:
     graph.values.update({value.name: value for value in values})
 
 
-def image_graph(*, prepared: bool = False, alpha: float = 0.0) -> Graph:
+def image_graph(*, prepared: bool = False, alpha: float = 0.0, height: int = HEIGHT, width: int = WIDTH) -> Graph:
     """Conv 3x3 in small integers: outputs "map" (1, 4, 12, 16), "flat" (192, 4), untracked, and "mean" (1, 4)."""
     graph = Graph(metadata={"source": "conftest"})
     preprocess = Preprocess(Resize.STRETCH, channel_order=(2, 1, 0)) if prepared else None
@@ -44,10 +44,10 @@ def image_graph(*, prepared: bool = False, alpha: float = 0.0) -> Graph:
     weights = np.random.default_rng(1).integers(-2, 3, (3, 3, 3, 4)).astype(np.float32)
     _add(
         graph,
-        Value("x", ValueKind.INPUT, HEIGHT, WIDTH, 3, shape=(1, 3, HEIGHT, WIDTH), pixel_axes=(2, 3)),
+        Value("x", ValueKind.INPUT, height, width, 3, shape=(1, 3, height, width), pixel_axes=(2, 3)),
         Value("w", ValueKind.CONSTANT, 1, 1, weights.size, data=weights),
-        Value("y", ValueKind.NODE, HEIGHT, WIDTH, 4, shape=(1, 4, HEIGHT, WIDTH), pixel_axes=(2, 3)),
-        Value("v", ValueKind.NODE, 1, 1, HEIGHT * WIDTH * 4, shape=(HEIGHT * WIDTH, 4)),
+        Value("y", ValueKind.NODE, height, width, 4, shape=(1, 4, height, width), pixel_axes=(2, 3)),
+        Value("v", ValueKind.NODE, 1, 1, height * width * 4, shape=(height * width, 4)),
         Value("m", ValueKind.NODE, 1, 1, 4, shape=(1, 4)),
     )
     conv = Conv2d(3, 3, pad_top=1, pad_left=1, pad_bottom=1, pad_right=1)

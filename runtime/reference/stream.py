@@ -43,6 +43,7 @@ from .skip import SkipNode
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
 _PIXEL_GATED, _PIXEL_DENSE = 3500, 700  # multiply-accumulates that a computed pixel costs besides its own
+_SMALL_COST = 1 << 20  # of a push without gating: not worth a thought
 _SURELY_DEAR = 2  # one push in which gates cost much more than they saved, or two in a row
 _BUSY_PUSHES = 64  # at most, until gates are tried again
 _MEASURED_ROWS = 32  # for a standard deviation, about
@@ -292,7 +293,8 @@ class ReferenceStream:
     def _judge_gates(self) -> None:
         """After a push that gates decided: whether it cost more than one without, in multiply-accumulates."""
         cost = sum(state.work + _PIXEL_GATED * state.computed for state in self._states if state.macs)
-        if any(state.skip for state in self._states) or cost == 0 or cost < self._cost_dense:
+        small = self._cost_dense < _SMALL_COST
+        if any(state.skip for state in self._states) or cost < self._cost_dense or small:
             self._dear = 0
             return
         self._dear += _SURELY_DEAR if cost - self._cost_dense >= self._cost_dense // 4 else 1

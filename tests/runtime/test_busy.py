@@ -12,11 +12,12 @@ from ..conftest import image_graph
 from ..random_graphs import GraphMaker
 
 BUSY_PUSHES = 64
-SQUARES = {  # of image_graph's 12 x 16 pixels: a 3x3 convolution computes a pixel more on each side
-    "s": np.s_[:3, :3],
-    "t": np.s_[3:8, 3:8],  # 25 pixels; 49 computed ones cost 1.14 of all of them without gates
-    "u": np.s_[3:4, 2:15],  # 13, at least half of that
-    "v": np.s_[3:6, 3:7],  # 12, less than half
+ROWS, COLS = 48, 64  # with fewer pixels it would not be worth a thought
+SQUARES = {  # of so many pixels: a 3x3 convolution computes a pixel more on each side
+    "s": np.s_[:18, :16],
+    "t": np.s_[3:28, 3:28],  # 625 pixels; 729 computed ones cost 1.06 of all of them without gates
+    "u": np.s_[3:18, 3:24],  # 315, at least half of that
+    "v": np.s_[3:17, 3:25],  # 308, less than half
 }
 
 
@@ -58,7 +59,9 @@ def test_outputs_equal_dense_ones_at_threshold_0(block: int) -> None:
 
 @pytest.mark.parametrize("backend", ["engine", "numpy"])
 def test_when_pushes_are_busy(backend: str) -> None:
-    graph = image_graph(alpha=1000)  # the gate never fires: what changes all the same was not decided by it
+    graph = image_graph(
+        alpha=1000, height=ROWS, width=COLS
+    )  # the gate never fires: what changes all the same was not decided by it
     stream = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph)), backend=backend, refresh=0)
     found = []
     for frame in frames_of(graph, 0, "aaa" + "sss" + "a" * (BUSY_PUSHES + 4) + "ss"):
@@ -77,15 +80,24 @@ def test_when_pushes_are_busy(backend: str) -> None:
 @pytest.mark.parametrize(
     ("kinds", "computed"),
     [
-        ("att" + "tuuv" + "v", [192, 49, 49, 192, 192, 192, 192, 30]),  # the last 192 computes what was not kept
-        ("ats" + "tst" + "t", [192, 49, 16, 49, 16, 49, 49]),  # dear pushes must follow each other
-        ("ann" + "nn", [192, 0, 0, 0, 0]),
+        ("attuuvv", [3072, 729, 729, 3072, 3072, 3072, 384]),  # the last 3072 are what was not kept
+        ("atststt", [3072, 729, 323, 729, 323, 729, 729]),  # dear pushes must follow each other
+        ("atnnn", [3072, 729, 0, 0, 0]),
     ],
 )
 def test_busy_is_where_gates_cost_more_than_they_save(backend: str, kinds: str, computed: list[int]) -> None:
-    stream = runtime.Stream(runtime.Model.from_bytes(to_bytes(image_graph())), backend=backend, refresh=0)
+    graph = image_graph(height=ROWS, width=COLS)
+    stream = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph)), backend=backend, refresh=0)
     found = []
-    for frame in frames_of(image_graph(), 0, kinds):
+    for frame in frames_of(graph, 0, kinds):
         stream.push(*frame)
         found.append(stream.stats("conv").computed)
     assert found == computed
+
+
+@pytest.mark.parametrize("backend", ["engine", "numpy"])
+def test_small_networks_are_never_busy(backend: str) -> None:
+    stream = runtime.Stream(runtime.Model.from_bytes(to_bytes(image_graph())), backend=backend, refresh=0)
+    for frame in frames_of(image_graph(), 0, "aaan"):
+        stream.push(*frame)
+    assert stream.stats("conv").computed == 0

@@ -74,11 +74,12 @@ enum {
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
     FG_CROWDED = 2,          /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
-    FG_MEASURED_ROWS = 32, /* of a map, about, for its standard deviation */
-    FG_PIXEL_GATED = 3500, /* multiply-accumulates that a computed pixel costs besides its own, */
-    FG_PIXEL_DENSE = 700,  /* and one of a push without gating */
-    FG_SURELY_DEAR = 2,    /* one push in which gates cost much more than they saved, or two in a row */
-    FG_BUSY_PUSHES = 64,   /* at most, until gates are tried again */
+    FG_MEASURED_ROWS = 32,   /* of a map, about, for its standard deviation */
+    FG_PIXEL_GATED = 3500,   /* multiply-accumulates that a computed pixel costs besides its own, */
+    FG_PIXEL_DENSE = 700,    /* and one of a push without gating */
+    FG_SMALL_COST = 1 << 20, /* of a push without gating: not worth a thought */
+    FG_SURELY_DEAR = 2,      /* one push in which gates cost much more than they saved, or two in a row */
+    FG_BUSY_PUSHES = 64,     /* at most, until gates are tried again */
     FG_MAX_THREADS = 256
 };
 

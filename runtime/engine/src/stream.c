@@ -70,7 +70,7 @@ static void judge_gates(fg_stream *stream)
         const fg_node_state *state = &stream->nodes[i];
         if (state->macs) cost += fg_node_work(stream, i) + FG_PIXEL_GATED * state->computed;
     }
-    if (stream->skips || cost == 0 || cost < stream->cost_dense) {
+    if (stream->skips || cost < stream->cost_dense || stream->cost_dense < FG_SMALL_COST) {
         stream->dear = 0;
         return;
     }

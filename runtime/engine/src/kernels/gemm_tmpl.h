@@ -109,9 +109,9 @@ FG_INLINE void tiles_of(const fg_gemm_f32_args *args, const gemm_block *block, c
 
 /* A function for each number of columns: once in the library is enough. */
 #define COLUMNS(columns)                                                                                               \
-    static FG_NOINLINE void columns_##columns(const fg_gemm_f32_args *args, const gemm_block *block,                  \
-                                                            const float *const *from, float *const *out, size_t at,    \
-                                                            size_t count, size_t part)                                 \
+    static FG_NOINLINE void columns_##columns(const fg_gemm_f32_args *args, const gemm_block *block,                   \
+                                              const float *const *from, float *const *out, size_t at, size_t count,    \
+                                              size_t part)                                                             \
     {                                                                                                                  \
         tiles_of(args, block, from, out, at, count, columns, part);                                                    \
     }
