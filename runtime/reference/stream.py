@@ -148,7 +148,7 @@ class ReferenceStream:
         scale = np.float32(0) if refreshing else self._scale
         for item, frame in zip(self._graph.inputs, fitted, strict=True):
             self._push_input(item, frame, scale, dense)
-        whole = dense or self._is_whole()
+        whole = dense or self._is_whole(refreshing=refreshing)
         for node, state in zip(self._graph.nodes, self._states, strict=True):
             self._push_node(node, state, scale, whole, refreshing)
         if self._gating and not self._busy and (whole or refreshing):
@@ -274,18 +274,29 @@ class ReferenceStream:
             mask[...] = dense or _bits_differ(values, held)
         held[mask] = values[mask]
 
-    def _is_whole(self) -> bool:
-        """Whether to compute everything, although gates could decide: while the input changes at least half as much as
-        where gates cost more than they saved, in the first push after that, and once in a while to see whether they
-        would save now.
+    def _is_whole(self, *, refreshing: bool) -> bool:
+        """Whether to compute everything, although gates could decide: where nearly all of the input changes, while it
+        changes at least half as much as where gates cost more than they saved, in the first push after that, and once
+        in a while to see whether they would save now.
         """
+        changed = self._inputs_changed()
         sure = self._dear >= _SURELY_DEAR and self._busy < _BUSY_PUSHES
-        busy = sure and 2 * self._inputs_changed() >= self._dear_changed
+        busy = sure and 2 * changed >= self._dear_changed
         whole = busy or self._busy > 0
         self._busy = self._busy + 1 if busy else 0
-        if whole and not busy:
+        if busy:
+            return True
+        if whole:
             self._dear = 0
+        pixels = sum(self._masks[item.value].size for item in self._graph.inputs)
+        if self._may_be_dear() and not refreshing and 4 * changed >= 3 * pixels:
+            self._dear, self._dear_changed = _SURELY_DEAR, changed
+            return True
         return whole
+
+    def _may_be_dear(self) -> bool:
+        """Whether gates are worth asking what they cost."""
+        return self._cost_dense >= _SMALL_COST and not any(state.skip for state in self._states)
 
     def _inputs_changed(self) -> int:
         return sum(int(self._masks[item.value].sum()) for item in self._graph.inputs)
@@ -293,8 +304,7 @@ class ReferenceStream:
     def _judge_gates(self) -> None:
         """After a push that gates decided: whether it cost more than one without, in multiply-accumulates."""
         cost = sum(state.work + _PIXEL_GATED * state.computed for state in self._states if state.macs)
-        small = self._cost_dense < _SMALL_COST
-        if any(state.skip for state in self._states) or cost < self._cost_dense or small:
+        if not self._may_be_dear() or cost < self._cost_dense:
             self._dear = 0
             return
         self._dear += _SURELY_DEAR if cost - self._cost_dense >= self._cost_dense // 4 else 1

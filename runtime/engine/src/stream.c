@@ -45,18 +45,38 @@ static uint64_t inputs_changed(const fg_stream *stream)
     return changed;
 }
 
-/* Whether to compute everything, although gates could decide. Where deciding cost more than it saved, the pushes that
- * follow are busy while the input changes at least half as much: they need not even keep what only gates would read.
- * The first one that is not busy computes everything, to have it again; so does one from time to time, to see whether
- * gates would save now. */
+static uint64_t inputs_pixels(const fg_stream *stream)
+{
+    uint64_t pixels = 0;
+    for (uint32_t i = 0; i < stream->graph.input_count; i++) {
+        const fg_value_state *value = &stream->values[stream->graph.inputs[i].value];
+        pixels += (uint64_t)value->rows * value->cols;
+    }
+    return pixels;
+}
+
+/* Whether gates are worth asking what they cost. */
+static uint32_t may_be_dear(const fg_stream *stream) { return !stream->skips && stream->cost_dense >= FG_SMALL_COST; }
+
+/* Whether to compute everything, although gates could decide. Where deciding cost more than it saved, or nearly all of
+ * the input changes at once, the pushes that follow are busy while the input changes at least half as much: they need
+ * not even keep what only gates would read. The first one that is not busy computes everything, to have it again; so
+ * does one from time to time, to see whether gates would save now. */
 static uint32_t is_whole(fg_stream *stream)
 {
     if (!stream->started || !stream->config.gating) return 1;
-    uint32_t busy = stream->dear >= FG_SURELY_DEAR && stream->busy < FG_BUSY_PUSHES &&
-                    inputs_changed(stream) * 2 >= stream->dear_changed;
+    uint64_t changed = inputs_changed(stream);
+    uint32_t busy =
+        stream->dear >= FG_SURELY_DEAR && stream->busy < FG_BUSY_PUSHES && changed * 2 >= stream->dear_changed;
     uint32_t whole = busy || stream->busy;
     stream->busy = busy ? stream->busy + 1 : 0;
-    if (whole && !busy) stream->dear = 0;
+    if (busy) return 1;
+    if (whole) stream->dear = 0;
+    if (may_be_dear(stream) && !stream->refreshing && changed * 4 >= inputs_pixels(stream) * 3) {
+        stream->dear = FG_SURELY_DEAR;
+        stream->dear_changed = changed;
+        whole = 1;
+    }
     return whole;
 }
 
@@ -70,7 +90,7 @@ static void judge_gates(fg_stream *stream)
         const fg_node_state *state = &stream->nodes[i];
         if (state->macs) cost += fg_node_work(stream, i) + FG_PIXEL_GATED * state->computed;
     }
-    if (stream->skips || cost < stream->cost_dense || stream->cost_dense < FG_SMALL_COST) {
+    if (!may_be_dear(stream) || cost < stream->cost_dense) {
         stream->dear = 0;
         return;
     }
