@@ -225,7 +225,7 @@ static void bench_gemm_f32(context *c)
 
 /* --- depthwise_f32 --- */
 /* Runs of the given pixels from the given places of one input, one after the other in out. */
-enum { MOST_RUNS = 4, MOST_PIXELS = 9, MAP_COLS = 3 * MOST_PIXELS + 12 };
+enum { MOST_RUNS = 4, MOST_PIXELS = 15, MAP_COLS = 3 * MOST_PIXELS + 12 };
 
 static size_t make_runs(const size_t *pixels, const size_t *places, size_t count, const float *x, const fg_tap *taps,
                         size_t tap_count, float *out, size_t out_stride, fg_depthwise_run *runs)

@@ -173,7 +173,8 @@ FG_INLINE void windows(const float *const *row, const ptrdiff_t *col, const vec 
 FG_INLINE void window_rows(const fg_depthwise_f32_args *args, const fg_depthwise_run *run, const window *at,
                            size_t begin, size_t end, const size_t size, const size_t stride, const size_t rows)
 {
-    const size_t tap_rows = (rows - 1) * stride + size, columns = 3 * stride + size;
+    const size_t most = rows == 1 && size == 3 && stride == 1 ? 8 : 4; /* pixels: as far as registers go */
+    const size_t tap_rows = (rows - 1) * stride + size, columns = (most - 1) * stride + size;
     const ptrdiff_t bytes = sizeof(float), step = (ptrdiff_t)args->step * bytes,
                     out_step = (ptrdiff_t)args->out_stride * bytes, row_step = at->row, pixels = (ptrdiff_t)run->pixels;
     const size_t weight_step = at->weights;
@@ -181,14 +182,14 @@ FG_INLINE void window_rows(const fg_depthwise_f32_args *args, const fg_depthwise
                        *const weights = args->weights + run->taps[0].weights;
     float *const to[2] = {run->out, rows > 1 ? run[1].out : NULL};
     const fg_finish how = args->finish;
-    ptrdiff_t col[MOST_COLUMNS], out_col[4];
+    ptrdiff_t col[MOST_COLUMNS], out_col[8];
     UNROLL
     for (size_t j = 0; j < columns; j++) {
         col[j] = (ptrdiff_t)j * at->col * bytes;
         if (j) KEEP(col[j]);
     }
     UNROLL
-    for (size_t p = 0; p < 4; p++) {
+    for (size_t p = 0; p < most; p++) {
         out_col[p] = (ptrdiff_t)p * out_step;
         if (p) KEEP(out_col[p]);
     }
@@ -205,6 +206,10 @@ FG_INLINE void window_rows(const fg_depthwise_f32_args *args, const fg_depthwise
         UNROLL
         for (size_t i = 0; i < rows; i++) out[i] = to[i] + c;
         ptrdiff_t left = pixels;
+        for (; most == 8 && left >= 8; left -= 8) {
+            windows(row, col, w, b, &how, out, out_col, size, stride, rows, 8);
+            ADVANCE(8)
+        }
         for (; left >= 4; left -= 4) {
             windows(row, col, w, b, &how, out, out_col, size, stride, rows, 4);
             ADVANCE(4)
