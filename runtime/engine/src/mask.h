@@ -30,6 +30,9 @@ static inline uint32_t fg_mask_run(uint64_t word, uint32_t bit)
     return run < most ? run : most;
 }
 
+/* The bits of a word from bit (0 to 64) on. */
+static inline uint64_t fg_mask_after(uint64_t word, uint32_t bit) { return bit < 64u ? word >> bit << bit : 0; }
+
 void fg_mask_clear(uint64_t *mask, size_t words);
 void fg_mask_fill(uint64_t *mask, uint32_t rows, uint32_t cols);
 void fg_mask_fill_row(uint64_t *row, uint32_t cols);

@@ -18,10 +18,12 @@ typedef struct node_work {
     float limit;   /* of the distance kernel's result */
 } node_work;
 
-static uint32_t next_pixels(uint32_t *pixels, uint32_t row, uint32_t cols, uint32_t word_index, uint64_t word)
+/* Lists the set bits of a word, bit 0 being pixel first; how many. Most often they follow each other. */
+static uint32_t next_pixels(uint32_t *pixels, uint32_t first, uint64_t word)
 {
-    uint32_t n = 0;
-    for (; word; word &= word - 1) pixels[n++] = row * cols + word_index * 64u + fg_mask_lowest(word);
+    uint32_t bit = fg_mask_lowest(word), run = fg_mask_run(word, bit), n = 0;
+    for (; n < run; n++) pixels[n] = first + bit + n;
+    for (word = fg_mask_after(word, bit + run); word; word &= word - 1) pixels[n++] = first + fg_mask_lowest(word);
     return n;
 }
 
@@ -31,7 +33,7 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
     uint32_t n = 0, chunks = 0, words = fg_mask_words(cols);
     for (uint32_t row = 0; row < rows; row++, mask += words) {
         for (uint32_t w = 0; w < words; w++) {
-            if (mask[w]) n += next_pixels(stream->pixels + n, row, cols, w, mask[w]);
+            if (mask[w]) n += next_pixels(stream->pixels + n, row * cols + w * 64u, mask[w]);
         }
     }
     for (uint32_t start = 0; start < n; start += chunk) stream->chunks[chunks++] = start;
@@ -184,6 +186,26 @@ void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
     for (uint32_t i = 0; i < chunks; i++) task(work, i, 0);
 }
 
+_Static_assert(FG_PIXEL_CHANGED == 1 && FG_PIXEL_HELD == 2, "flags are bits");
+
+/* The lowest bits of eight bytes, the first byte's lowest: products of a factor in which no two of them meet. */
+static uint64_t lowest_bits(uint64_t bytes)
+{
+    return (bytes & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* The flags of count pixels, which follow each other, as masks. Flags are read, and may be, up to seven further. */
+static void merge_run(const uint8_t *flag, uint32_t count, uint64_t *changed, uint64_t *held)
+{
+    *changed = *held = 0;
+    for (uint32_t k = 0; k < count; k += 8) {
+        uint64_t eight;
+        memcpy(&eight, flag + k, sizeof eight); /* the first is the lowest byte: machines are little endian */
+        *changed |= lowest_bits(eight) << k;
+        *held |= lowest_bits(eight >> 1) << k;
+    }
+}
+
 /* Turns the flags of candidates listed in row order into the changed mask and the residue. */
 static uint64_t merge_rows(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out)
 {
@@ -191,10 +213,14 @@ static uint64_t merge_rows(const fg_stream *stream, const fg_node_state *state, 
     uint64_t count = 0;
     for (size_t w = 0; w < (size_t)out->rows * out->words; w++) {
         uint64_t candidates = stream->candidates[w], changed = 0, held = 0;
-        for (uint64_t rest = candidates; rest; rest &= rest - 1, flag++) {
-            uint64_t bit = rest & (0 - rest);
-            changed |= *flag == FG_PIXEL_CHANGED ? bit : 0;
-            held |= *flag == FG_PIXEL_HELD ? bit : 0;
+        for (uint64_t rest = candidates; rest;) {
+            uint32_t bit = fg_mask_lowest(rest), run = fg_mask_run(rest, bit);
+            uint64_t bits = fg_mask_after(rest, bit) & ~fg_mask_after(rest, bit + run), part[2];
+            merge_run(flag, run, &part[0], &part[1]);
+            changed |= part[0] << bit & bits;
+            held |= part[1] << bit & bits;
+            rest &= ~bits;
+            flag += run;
         }
         out->mask[w] = changed;
         count += (uint64_t)__builtin_popcountll(changed);

@@ -292,7 +292,7 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
     layout->footprint = take(a, footprint, 1);
     layout->pixels = take(a, pixels, sizeof(uint32_t));
     layout->chunks = take(a, pixels + 1, sizeof(uint32_t));
-    layout->flags = take(a, pixels, 1);
+    layout->flags = take(a, pixels + 7, 1); /* read eight at a time */
     layout->moved = take(a, skip_words, sizeof(uint64_t));
     for (uint32_t i = 0; i < graph->input_count; i++) { /* a row of a uint8 frame, converted */
         const fg_value_record *value = &graph->values[graph->inputs[i].value];

@@ -65,8 +65,13 @@ FG_INLINE float join(lanes l, const uint32_t norm)
     return vget_lane_f32(vpadd_f32(pair, pair), 0);
 }
 
-/* How many numbers are left over behind groups of FOUR, and that there is a group; or ANY, which costs instructions. */
-enum { ANY = -1 };
+/* What is known of a count of numbers when compiled: that it is some FOURs and a rest of 0 or 8, or FG_LANES alone. */
+enum { ANY = -1, REST_0 = 0, REST_8 = 8, LANES_ALONE = 9 };
+FG_INLINE int has_four(const int known) { return known == REST_0 || known == REST_8; }
+FG_INLINE size_t rest_of(size_t count, const int known)
+{
+    return known == ANY ? count % FOUR : known == REST_0 ? 0 : FG_LANES;
+}
 
 /* FOUR numbers; first: the lanes are 0 till now. */
 FG_INLINE void add_four(lanes *l, const float *a, const float *b, const uint32_t norm, const int first)
@@ -86,16 +91,16 @@ FG_INLINE void add_four(lanes *l, const float *a, const float *b, const uint32_t
     l->high = add_distance(l->high, x[3], y[3], norm);
 }
 
-FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, size_t count, const int rest)
+FG_INLINE float distance(const uint32_t norm, const float *a, const float *b, size_t count, const int known)
 {
     const float *const end = a + count / FOUR * FOUR;
     lanes l = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
-    if (rest != ANY) {
+    if (has_four(known)) {
         add_four(&l, a, b, norm, 1);
         a += FOUR, b += FOUR;
     }
-    for (; a < end; a += FOUR, b += FOUR) add_four(&l, a, b, norm, 0);
-    count = rest == ANY ? count % FOUR : (size_t)rest;
+    for (; known != LANES_ALONE && a < end; a += FOUR, b += FOUR) add_four(&l, a, b, norm, 0);
+    count = rest_of(count, known);
     if (count >= FG_LANES) {
         l.low = add_distance(l.low, vld1q_f32(a), vld1q_f32(b), norm);
         l.high = add_distance(l.high, vld1q_f32(a + VECTOR), vld1q_f32(b + VECTOR), norm);
@@ -141,21 +146,21 @@ static int bits_differ(const float *a, const float *b, size_t count)
     return (vget_lane_u32(pair, 0) | vget_lane_u32(pair, 1)) != 0;
 }
 
-FG_INLINE void copy(float *to, const float *from, size_t count, const int rest)
+FG_INLINE void copy(float *to, const float *from, size_t count, const int known)
 {
     const float *const end = from + count / FOUR * FOUR;
-    if (rest != ANY) {
+    if (has_four(known)) {
         copy_four(to, from);
         to += FOUR, from += FOUR;
     }
-    for (; from < end; to += FOUR, from += FOUR) copy_four(to, from);
-    count = rest == ANY ? count % FOUR : (size_t)rest;
+    for (; known != LANES_ALONE && from < end; to += FOUR, from += FOUR) copy_four(to, from);
+    count = rest_of(count, known);
     for (; count >= VECTOR; count -= VECTOR, to += VECTOR, from += VECTOR) vst1q_f32(to, vld1q_f32(from));
     for (size_t i = 0; i < count; i++) to[i] = from[i];
 }
 
 /* Numbers that lie apart differ in their bits; where nothing lies apart, or something is no number, the bits tell. */
-FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm, const int rest)
+FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm, const int known)
 {
     const size_t count = args->count, channels = args->channels, stride = args->stride;
     const uint32_t *pixels = args->pixels, commit = args->commit;
@@ -164,7 +169,7 @@ FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const 
     uint8_t *flags = args->flags;
     for (size_t p = 0; p < count; p++, fresh += channels) {
         float *held = first + pixels[p] * stride;
-        const float apart = gated ? distance(norm, fresh, held, channels, rest) : 0.0f;
+        const float apart = gated ? distance(norm, fresh, held, channels, known) : 0.0f;
         uint8_t flag = FG_PIXEL_CHANGED;
         if (apart > 0.0f) {
             if (apart <= limit) flag = FG_PIXEL_HELD;
@@ -174,24 +179,26 @@ FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const 
             flag = FG_PIXEL_HELD;
         }
         flags[p] = flag;
-        if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, rest);
+        if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, known);
     }
 }
 
 /* By L1 norm, the usual one, channels are usually a multiple of 8. */
 void fg_judge_f32_neon(const fg_judge_f32_args *args)
 {
-    const size_t rest = args->channels < FOUR ? FOUR : args->channels % FOUR;
+    const size_t channels = args->channels;
     if (!args->gated) {
         judge(args, 0, FG_NORM_L1, ANY);
     } else if (args->norm == FG_NORM_RMS) {
         judge(args, 1, FG_NORM_RMS, ANY);
     } else if (args->norm == FG_NORM_MAX) {
         judge(args, 1, FG_NORM_MAX, ANY);
-    } else if (rest == 0) {
-        judge(args, 1, FG_NORM_L1, 0);
-    } else if (rest == FG_LANES) {
-        judge(args, 1, FG_NORM_L1, FG_LANES);
+    } else if (channels == FG_LANES) {
+        judge(args, 1, FG_NORM_L1, LANES_ALONE);
+    } else if (channels >= FOUR && channels % FOUR == 0) {
+        judge(args, 1, FG_NORM_L1, REST_0);
+    } else if (channels >= FOUR && channels % FOUR == FG_LANES) {
+        judge(args, 1, FG_NORM_L1, REST_8);
     } else {
         judge(args, 1, FG_NORM_L1, ANY);
     }
