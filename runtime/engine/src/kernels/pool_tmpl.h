@@ -27,8 +27,12 @@ typedef int32_t fg_pool_bits __attribute__((vector_size(FG_POOL_WIDTH * sizeof(f
 FG_INLINE fg_pool_vector larger(fg_pool_vector a, fg_pool_vector b)
 {
 #if defined(__aarch64__) /* the machine's maximum, but for its order of zeros */
-    const float32x4_t x = (float32x4_t)a, y = (float32x4_t)b;
-    return (fg_pool_vector)vbslq_f32(vcgeq_f32(y, x), y, vmaxq_f32(x, y));
+    const float32x4_t y = (float32x4_t)b;
+    float32x4_t x = (float32x4_t)a;
+    const uint32x4_t keep = vcgeq_f32(y, x);
+    /* in the place of x: compilers would copy it */
+    __asm__("fmax %0.4s, %0.4s, %1.4s\n\tbit %0.16b, %1.16b, %2.16b" : "+w"(x) : "w"(y), "w"(keep));
+    return (fg_pool_vector)x;
 #else
     const fg_pool_bits keep = (a > b) | (a != a);
     return (fg_pool_vector)(((fg_pool_bits)a & keep) | ((fg_pool_bits)b & ~keep));

@@ -116,6 +116,7 @@ static void any_taps(const fg_depthwise_f32_args *args, const fg_depthwise_run *
         }
         GROUPS(1, 8)
         GROUPS(1, 4)
+        GROUPS(1, 2)
         GROUPS(1, 1)
         if (c < end) group(args, run, i, last, 1, 1, args->channels < VECTOR ? end - c : 0);
         i++;
