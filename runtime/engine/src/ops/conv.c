@@ -236,17 +236,12 @@ static void pack_window(const conv_call *call, uint32_t row, uint32_t col, float
     fg_conv_inside_taps(top, a->kernel_h, a->dilation_h, x->rows, &first_row, &end_row);
     fg_conv_inside_taps(left, a->kernel_w, a->dilation_w, x->cols, &first_col, &end_col);
     memset(to, 0, (size_t)a->kernel_h * tap_row * sizeof *to);
-    if (first_col == end_col) return;
-    fg_permute_f32_args copy = {.x_step = a->dilation_w * (ptrdiff_t)x->stride,
-                                .channels = channels,
-                                .pixels = (size_t)(end_col - first_col),
-                                .out_step = channels};
-    if (copy.x_step == (ptrdiff_t)channels) copy.channels *= copy.pixels, copy.pixels = 1; /* side by side */
+    if (first_col == end_col) return; /* no pixel to point at */
     for (int32_t ky = first_row; ky < end_row; ky++) {
         size_t from = (size_t)(top + (int64_t)ky * a->dilation_h) * x->cols;
-        copy.x = fg_value_pixel(x, from + (size_t)(left + (int64_t)first_col * a->dilation_w));
-        copy.out = to + (size_t)ky * tap_row + (size_t)first_col * channels;
-        call->kernels->permute_f32(&copy);
+        fg_conv_copy(call->kernels, fg_value_pixel(x, from + (size_t)(left + (int64_t)first_col * a->dilation_w)),
+                     a->dilation_w * (ptrdiff_t)x->stride, channels, (size_t)(end_col - first_col),
+                     to + (size_t)ky * tap_row + (size_t)first_col * channels);
     }
 }
 

@@ -116,6 +116,19 @@ static inline void fg_conv_list(const float *x, size_t step, float *to, size_t t
     }
 }
 
+/* Packs count pixels of a row that lie step numbers apart. */
+static inline void fg_conv_copy(const fg_kernels *kernels, const float *x, ptrdiff_t step, size_t channels,
+                                size_t count, float *to)
+{
+    const fg_permute_f32_args args = {
+        .x = x, .x_step = step, .channels = channels, .pixels = count, .out = to, .out_step = channels};
+    if (step == (ptrdiff_t)channels) {
+        memcpy(to, x, count * channels * sizeof *to);
+    } else {
+        kernels->permute_f32(&args);
+    }
+}
+
 /* Where the first tap of an output pixel lies; outside the input for pixels that are not interior. */
 static inline ptrdiff_t fg_conv_first_tap(const conv_call *call, uint32_t row, uint32_t col)
 {

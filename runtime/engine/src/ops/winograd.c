@@ -119,15 +119,13 @@ static void pack_patch(const winograd_call *call, int64_t top, int64_t left)
     int32_t first_row, end_row, first_col, end_col;
     fg_conv_inside_taps(top, FG_WINOGRAD_PATCH, 1, x->rows, &first_row, &end_row);
     fg_conv_inside_taps(left, FG_WINOGRAD_PATCH, 1, x->cols, &first_col, &end_col);
-    fg_permute_f32_args copy = {.x_step = (ptrdiff_t)x->stride,
-                                .channels = channels,
-                                .pixels = (size_t)(end_col - first_col),
-                                .out_step = channels};
     memset(call->patch, 0, FG_WINOGRAD_POSITIONS * channels * sizeof *call->patch);
+    if (first_col == end_col) return; /* no pixel to point at */
     for (int32_t i = first_row; i < end_row; i++) {
-        copy.x = fg_value_pixel(x, (size_t)(top + i) * x->cols + (size_t)(left + first_col));
-        copy.out = call->patch + (size_t)(i * FG_WINOGRAD_PATCH + first_col) * channels;
-        call->context->kernels->permute_f32(&copy);
+        fg_conv_copy(call->context->kernels,
+                     fg_value_pixel(x, (size_t)(top + i) * x->cols + (size_t)(left + first_col)), (ptrdiff_t)x->stride,
+                     channels, (size_t)(end_col - first_col),
+                     call->patch + (size_t)(i * FG_WINOGRAD_PATCH + first_col) * channels);
     }
 }
 
