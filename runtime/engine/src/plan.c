@@ -88,7 +88,7 @@ typedef struct walk {
     arena *a;
     const fg_graph *graph;
     fg_stream *layout;
-    uint32_t gating;
+    uint32_t gating, threads;
     fg_value_state *passing; /* without gating and in busy pushes */
     fg_sequence sequence;
     fg_reuse reuse;
@@ -128,7 +128,7 @@ static void lay_out_outputs(walk *w)
         uint32_t output = w->graph->nodes[i].output;
         const fg_value_record *record = &w->graph->values[output];
         if (i == sequence->end) {
-            fg_sequence_at(w->graph, i, sequence);
+            fg_sequence_at(w->graph, i, w->threads, sequence);
             used = 0;
             if (layout->nodes) layout->nodes[i].end = sequence->end;
             if (layout->nodes) layout->nodes[i].sweeps = sequence->sweeps;
@@ -170,11 +170,11 @@ static void set_shared(const fg_graph *graph, fg_value_state *values, float *sha
     }
 }
 
-static void lay_out_values(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
+static void lay_out_values(arena *a, const fg_graph *graph, const fg_config *config, fg_stream *layout)
 {
     fg_value_state *values = layout->held;
-    walk w = {.a = a, .graph = graph, .layout = layout, .gating = gating};
-    w.passing = gating ? layout->passing : values;
+    walk w = {.a = a, .graph = graph, .layout = layout, .gating = config->gating, .threads = config->threads};
+    w.passing = config->gating ? layout->passing : values;
     layout->rows_numbers = 0;
     for (uint32_t i = 0; i < graph->value_count; i++) lay_out_value(a, graph, i, values);
     for (uint32_t i = 0; i < graph->value_count; i++) {
@@ -226,22 +226,22 @@ static float *lendable(const fg_graph *graph, const fg_stream *layout, uint32_t 
     return layout->held[value].data;
 }
 
-static void lay_out_state(arena *a, const fg_graph *graph, uint32_t gating, fg_stream *layout)
+static void lay_out_state(arena *a, const fg_graph *graph, const fg_config *config, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
     layout->values = layout->held = take(a, graph->value_count, sizeof *layout->held);
-    if (gating) layout->passing = take(a, graph->value_count, sizeof *layout->passing);
+    if (config->gating) layout->passing = take(a, graph->value_count, sizeof *layout->passing);
     layout->nodes = take(a, graph->node_count, sizeof *layout->nodes);
     layout->prepares = take(a, graph->input_count, sizeof *layout->prepares);
     layout->input_data = take(a, graph->input_count, sizeof *layout->input_data);
     layout->output_data = take(a, graph->output_count, sizeof *layout->output_data);
-    lay_out_values(a, graph, gating, layout);
+    lay_out_values(a, graph, config, layout);
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const fg_input_record *input = &graph->inputs[i];
         const fg_value_record *value = &graph->values[input->value];
         fg_prepare *prepare = input->prepare ? take(a, fg_prepare_bytes(input, value), 1) : NULL;
         if (layout->prepares) layout->prepares[i] = prepare;
-        if (layout->input_data) layout->input_data[i] = lendable(graph, layout, i, gating);
+        if (layout->input_data) layout->input_data[i] = lendable(graph, layout, i, config->gating);
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_output_record *output = &graph->outputs[i];
@@ -337,7 +337,7 @@ static fg_status lay_out(const fg_graph *graph, const fg_config *config, uint8_t
 {
     arena persistent = {.base = state}, shared = {.base = scratch};
     (void)take(&persistent, 1, sizeof *layout);
-    lay_out_state(&persistent, graph, config->gating, layout);
+    lay_out_state(&persistent, graph, config, layout);
     lay_out_scratch(&shared, graph, layout, config);
     plan->state_bytes = persistent.used;
     plan->scratch_bytes = shared.used;

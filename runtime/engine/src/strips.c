@@ -208,7 +208,7 @@ static uint32_t longest(const fg_graph *graph, uint32_t begin)
 
 /* As few sweeps as keep the rows at work in the cache, at least FG_SEQUENCE_ROWS of the largest map in each. By how
  * much the sequence is too long for that: the bytes then, or 0 where all is well. */
-static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
+static uint64_t choose_sweeps(const fg_graph *graph, uint32_t threads, fg_sequence *sequence)
 {
     uint64_t all = 0, bytes = 0;
     uint32_t tallest = 0;
@@ -219,7 +219,7 @@ static uint64_t choose_sweeps(const fg_graph *graph, fg_sequence *sequence)
         if (fg_place_of(graph, graph->nodes[node].output).home != FG_NONE) continue;
         all += value_bytes(&graph->values[graph->nodes[node].output]);
     }
-    if (sequence->end < sequence->begin + 2 || all <= FG_SEQUENCE_BYTES) return 0;
+    if (threads > 1 || sequence->end < sequence->begin + 2 || all <= FG_SEQUENCE_BYTES) return 0;
     for (uint32_t sweeps = 2;; sweeps += (sweeps + 1) / 2) {
         int last = sweeps >= tallest / FG_SEQUENCE_ROWS;
         sequence->sweeps = last ? tallest / FG_SEQUENCE_ROWS : sweeps;
@@ -246,14 +246,14 @@ static uint32_t whole_pairs(const fg_graph *graph, uint32_t begin, uint32_t end)
     return end > begin + 1 ? end - 1 : begin + 1 + (uint32_t)fg_separable_at(graph, begin + 1);
 }
 
-void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence)
+void fg_sequence_at(const fg_graph *graph, uint32_t begin, uint32_t threads, fg_sequence *sequence)
 {
     for (uint32_t end = longest(graph, begin);;) {
         end = whole_pairs(graph, begin, end);
         *sequence = (fg_sequence){.begin = begin, .end = end, .sweeps = 1};
         join(graph, sequence);
         if (end == begin + 2 && sequence->into_next[0]) return; /* nothing is left between the two */
-        uint64_t bytes = choose_sweeps(graph, sequence);
+        uint64_t bytes = choose_sweeps(graph, threads, sequence);
         if (!bytes) return;
         uint32_t nodes = end - begin, fit = (uint32_t)(nodes * (uint64_t)FG_SEQUENCE_BYTES / bytes);
         end = begin + (fit < nodes ? fit : nodes - 1);

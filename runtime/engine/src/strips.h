@@ -21,8 +21,10 @@ typedef struct fg_sequence {
     uint32_t into_next[FG_SEQUENCE_NODES]; /* the next node does this one's work, too, and nothing of it is kept */
 } fg_sequence;
 
-/* The sequence that starts with node begin: from the graph alone, so that memory and pushes agree. */
-void fg_sequence_at(const fg_graph *graph, uint32_t begin, fg_sequence *sequence);
+/* The sequence that starts with node begin: from the graph and the number of threads alone, so that memory and pushes
+ * agree. Several threads would meet at every strip of every node, which costs more than the cache saves: with them there
+ * is one sweep. */
+void fg_sequence_at(const fg_graph *graph, uint32_t begin, uint32_t threads, fg_sequence *sequence);
 /* A push's work on the sequence that starts with node begin: every pixel of every node. */
 void fg_sequence_run(fg_stream *stream, uint32_t begin);
 
