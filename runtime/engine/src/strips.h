@@ -22,8 +22,8 @@ typedef struct fg_sequence {
 } fg_sequence;
 
 /* The sequence that starts with node begin: from the graph and the number of threads alone, so that memory and pushes
- * agree. Several threads would meet at every strip of every node, which costs more than the cache saves: with them there
- * is one sweep. */
+ * agree. Several threads would meet at every strip of every node, which costs more than the cache saves: with them
+ * there is one sweep. */
 void fg_sequence_at(const fg_graph *graph, uint32_t begin, uint32_t threads, fg_sequence *sequence);
 /* A push's work on the sequence that starts with node begin: every pixel of every node. */
 void fg_sequence_run(fg_stream *stream, uint32_t begin);
