@@ -40,7 +40,7 @@ static uint64_t inputs_changed(const fg_stream *stream)
     uint64_t changed = 0;
     for (uint32_t i = 0; i < stream->graph.input_count; i++) {
         const fg_value_state *value = &stream->values[stream->graph.inputs[i].value];
-        changed += fg_mask_count(value->mask, (size_t)value->rows * value->words);
+        if (value->changed) changed += fg_mask_count(value->mask, (size_t)value->rows * value->words);
     }
     return changed;
 }
