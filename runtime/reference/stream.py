@@ -275,24 +275,24 @@ class ReferenceStream:
         held[mask] = values[mask]
 
     def _is_whole(self, *, refreshing: bool) -> bool:
-        """Whether to compute everything, although gates could decide: where nearly all of the input changes, while it
-        changes at least half as much as where gates cost more than they saved, in the first push after that, and once
-        in a while to see whether they would save now.
+        """Whether to compute everything, although gates could decide: in busy pushes and in the first one after them.
+
+        Busy are those in which nearly all of the input changes and, after one in which gates cost more than they saved,
+        those in which the input changes at least half as much, but for one in a while, to see whether they would save.
         """
         changed = self._inputs_changed()
-        sure = self._dear >= _SURELY_DEAR and self._busy < _BUSY_PUSHES
-        busy = sure and 2 * changed >= self._dear_changed
-        whole = busy or self._busy > 0
-        self._busy = self._busy + 1 if busy else 0
-        if busy:
-            return True
-        if whole:
-            self._dear = 0
         pixels = sum(self._masks[item.value].size for item in self._graph.inputs)
+        was_busy = self._busy
         if self._may_be_dear() and not refreshing and 4 * changed >= 3 * pixels:
             self._dear, self._dear_changed = _SURELY_DEAR, changed
-            return True
-        return whole
+            self._busy += 1
+        elif self._dear >= _SURELY_DEAR and was_busy < _BUSY_PUSHES and 2 * changed >= self._dear_changed:
+            self._busy += 1
+        else:
+            if was_busy:
+                self._dear = 0
+            self._busy = 0
+        return self._busy > 0 or was_busy > 0
 
     def _may_be_dear(self) -> bool:
         """Whether gates are worth asking what they cost."""

@@ -58,31 +58,31 @@ static uint64_t inputs_pixels(const fg_stream *stream)
 /* Whether gates are worth asking what they cost. */
 static uint32_t may_be_dear(const fg_stream *stream) { return !stream->skips && stream->cost_dense >= FG_SMALL_COST; }
 
-/* Whether to compute everything, although gates could decide. Where deciding cost more than it saved, or nearly all of
- * the input changes at once, the pushes that follow are busy while the input changes at least half as much: they need
- * not even keep what only gates would read. The first one that is not busy computes everything, to have it again; so
- * does one from time to time, to see whether gates would save now. */
+/* Whether to compute everything, although gates could decide: in busy pushes and in the first one after them. Pushes are
+ * busy where nearly all of the input changes at once and, after deciding cost more than it saved, while the input
+ * changes at least half as much; from time to time one is not, to see whether gates would save now. Busy ones need not
+ * even keep what only gates would read: the first one that is not busy has to have it again. */
 static uint32_t is_whole(fg_stream *stream)
 {
     if (!stream->started || !stream->config.gating) return 1;
     uint64_t changed = inputs_changed(stream);
-    uint32_t busy =
-        stream->dear >= FG_SURELY_DEAR && stream->busy < FG_BUSY_PUSHES && changed * 2 >= stream->dear_changed;
-    uint32_t whole = busy || stream->busy;
-    stream->busy = busy ? stream->busy + 1 : 0;
-    if (busy) return 1;
-    if (whole) stream->dear = 0;
+    uint32_t was_busy = stream->busy;
     if (may_be_dear(stream) && !stream->refreshing && changed * 4 >= inputs_pixels(stream) * 3) {
         stream->dear = FG_SURELY_DEAR;
         stream->dear_changed = changed;
-        whole = 1;
+        stream->busy++;
+    } else if (stream->dear >= FG_SURELY_DEAR && was_busy < FG_BUSY_PUSHES && changed * 2 >= stream->dear_changed) {
+        stream->busy++;
+    } else {
+        if (was_busy) stream->dear = 0;
+        stream->busy = 0;
     }
-    return whole;
+    return stream->busy || was_busy;
 }
 
 /* After a push that gates decided: whether it cost more than one without, counted in multiply-accumulates, those that
  * were executed and, for every pixel that was computed, what finding, comparing and keeping it takes
- * (docs/performance.md). */
+ * (docs/gating.md). */
 static void judge_gates(fg_stream *stream)
 {
     uint64_t cost = 0;
