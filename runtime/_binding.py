@@ -229,6 +229,9 @@ class EngineStream:
             info = ffi.new("fg_output_info *")
             _check(lib.fg_model_output_info(self.model.handle, index, info))
             self._grids[index] = info.rows, info.cols
+        _check(lib.fg_stream_output(self._handle, index, self._tensor))
+        if not self._tensor.changed:
+            return np.zeros(self._grids[index], np.bool_)  # of a large one no page is touched
         return self._mask(lib.fg_stream_output_mask, index, *self._grids[index])
 
     def gate_map(self, index: int) -> npt.NDArray[np.float32]:

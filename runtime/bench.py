@@ -214,6 +214,8 @@ class Race:
             ("gated float", plain, gated),
         ):
             self._start(name, engine="framegate", model=str(path), options=choices)
+        if "controlled" in settings.rows:
+            self._start("memcmp", engine="memcmp")
         self.ours = dict(self.workers)
         for name in settings.rivals:
             progress(f"{settings.model.stem}, {threads} thread(s): loading {name}")
@@ -225,7 +227,7 @@ class Race:
 
     def _start(self, name: str, **arguments: Any) -> None:
         log = self.folder / f"{name.replace(' ', '-')}.log"
-        python = sys.executable if arguments["engine"] == "framegate" else self.settings.python
+        python = sys.executable if arguments["engine"] in ("framegate", "memcmp") else self.settings.python
         worker = self._stack.enter_context(Worker(self.threads, log, python))
         self._report["versions"][arguments["engine"]] = worker.ask("open", **arguments)["version"]
         self.workers[name] = worker
@@ -287,12 +289,13 @@ class Race:
         rows = []
         for name, (gated, frames) in made.items():
             dense = "dense" if gated == "gated" else "framegate"
-            contestants = {gated: self.workers[gated], dense: self.workers[dense]}
+            roles = {"gated": gated, "dense": dense} | ({"memcmp": "memcmp"} if name.startswith("still") else {})
             self._progress(f"{self.settings.model.stem}, {self.threads} thread(s): {name}")
-            self._load(name, dict.fromkeys(contestants, np.stack(frames)))
+            self._load(name, dict.fromkeys(roles.values(), np.stack(frames)))
+            contestants = {role: self.workers[worker] for role, worker in roles.items()}
             answers = interleave(contestants, name, dict.fromkeys(contestants, len(frames)), self.settings.rounds)
-            engines = {"gated": timing(answers[gated], 1), "dense": timing(answers[dense], 1)}
-            rows.append(self._row("controlled", name, engines, counts=(answers[gated][0], 1)))
+            engines = {role: timing(given, 1) for role, given in answers.items()}
+            rows.append(self._row("controlled", name, engines, counts=(answers["gated"][0], 1)))
         return rows
 
     def _load(self, clip: str, frames: Mapping[str, Array]) -> None:

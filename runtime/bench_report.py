@@ -147,14 +147,15 @@ def agrees(row: Row) -> bool:
 
 def controlled_table(reports: Sequence[dict[str, Any]]) -> Table:
     """Controlled clips: how much of the saved work is saved time."""
-    head = ["network", "change", "threads", "efficiency", "gated / dense", "MACs", "gated ms", "dense ms"]
+    head = ["network", "change", "threads", "efficiency", "gated / dense", "MACs", "gated ms", "dense ms", "memcmp ms"]
     table = Table("controlled change, frame by frame without the first", head, labels=2)
     for network, row in of_kind(reports, "controlled"):
         gated, dense = row["engines"]["gated"], row["engines"]["dense"]
         frames = gated["frames"] // gated["bursts"]
         table.rows.append([network, row["name"], str(row["threads"]), number(row.get("efficiency")),
                            f"{gated['ms'] / dense['ms']:.4f}", share(row), milliseconds(gated, frames=frames),
-                           milliseconds(dense, frames=frames)])  # fmt: skip
+                           milliseconds(dense, frames=frames),
+                           milliseconds(row["engines"].get("memcmp"), frames=frames)])  # fmt: skip
     return table
 
 

@@ -2,8 +2,8 @@
 
 Requests and answers are JSON, one line each. An answer with ``error`` means that the request was not done.
 
-- ``{"do": "open", "engine": NAME, ...}``: for "framegate" the arguments of ``OurSession``, for a rival those of
-  ``Task`` and, as ``prepare``, of ``Preparation``; answers ``version``.
+- ``{"do": "open", "engine": NAME, ...}``: for "framegate" the arguments of ``OurSession``, for "memcmp" none, for a
+  rival those of ``Task`` and, as ``prepare``, of ``Preparation``; answers ``version``.
 - ``{"do": "load", "clip": NAME, "file": NPY}``: frames (count, ...).
 - ``{"do": "play", "clip": NAME, "count": N, "save": NPZ or null}``: N frames from the clip's start, again and again if
   it is shorter; answers ``seconds``, ``macs`` and ``work`` of each, ``cpu`` and ``wall`` of all. ``save`` keeps
@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from . import Array, Run, Task, open_session
+from .memcmp import Comparison
 from .ours import OurSession
 from .prepare import Preparation
 
@@ -53,6 +54,10 @@ class Engine:
             self.ours = OurSession(**options)
             self.run = self.ours.run
             return {"version": self.ours.version}
+        if engine == "memcmp":
+            comparison = Comparison()
+            self.run = comparison.run
+            return {"version": comparison.version}
         prepare = Preparation(**options.pop("prepare"))
         run, version = open_session(engine, Task(**options))
         self.run = lambda frame: run(prepare(frame) if frame.dtype == np.uint8 else frame)

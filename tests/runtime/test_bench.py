@@ -58,6 +58,8 @@ def test_measure_without_rivals(model, frames):
     assert rows["all"]["mac_share"] == 1
     assert 0 < rows["square 5 %"]["mac_share"] < rows["square 25 %"]["mac_share"] < 1
     assert {"still, float", "still, 640x480"} <= set(rows)
+    compared = {name for name, row in rows.items() if "memcmp" in row["engines"]}
+    assert compared == {name for name in rows if name.startswith("still")}
     json.dumps(report)
 
 

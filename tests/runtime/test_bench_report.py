@@ -31,7 +31,7 @@ def report(name="net", ours=10.0):
         "kind": "controlled",
         "name": "still",
         "threads": 1,
-        "engines": {"gated": engine(0.02), "dense": engine(20.0)},
+        "engines": {"gated": engine(0.02), "dense": engine(20.0), "memcmp": engine(0.01)},
         "mac_share": 0.0,
         "efficiency": None,
     }
@@ -58,7 +58,7 @@ def test_clip_and_controlled_tables():
     (row,) = bench_report.clip_table([report()]).rows
     assert row[:10] == ["net", "webcam", "1", "2.00", "ncnn", "0.40", "25.0%", "-", "0.62", "0.1"]
     (row,) = bench_report.controlled_table([report()]).rows
-    assert row == ["net", "still", "1", "-", "0.0010", "0.0%", "0.01", "10.00"]
+    assert row == ["net", "still", "1", "-", "0.0010", "0.0%", "0.01", "10.00", "0.01"]
 
 
 def test_a_clip_that_disagrees_does_not_count():

@@ -106,3 +106,22 @@ def test_small_networks_are_never_busy(backend: str) -> None:
     for frame in frames_of(image_graph(), 0, "aaan"):
         stream.push(*frame)
     assert stream.stats("conv").computed == 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_still_pushes_between_others(seed: int) -> None:
+    graph = GraphMaker(seed, exact=False, nodes=30, large=seed % 2 == 0).graph
+    model = runtime.Model.from_bytes(to_bytes(graph))
+    dense, gated = runtime.Stream(model, gating=False), runtime.Stream(model, threshold_scale=0, refresh=4)
+    before: dict[str, bytes] = {}
+    kinds = "annnsnnnsnasnn"
+    for index, frame in enumerate(frames_of(graph, seed, kinds)):
+        want, got = dense.push(*frame), gated.push(*frame)
+        for name in want:
+            assert got[name].tobytes() == want[name].tobytes(), (seed, name)
+            if name in before and got[name].tobytes() != before[name]:
+                assert got.changed[name].any(), (seed, name)
+            before[name] = got[name].tobytes()
+        if kinds[index - 1 : index + 1] == "nn":  # the first one may follow a busy push
+            assert gated.stats().computed == got.macs == 0
+            assert not any(changed.any() for changed in got.changed.values())

@@ -134,6 +134,7 @@ typedef struct fg_frame {
 typedef struct fg_tensor {
     fg_output_info info;
     const void *data;
+    uint32_t changed; /* 0: no pixel of it changed in the last push */
 } fg_tensor;
 
 typedef struct fg_stats {

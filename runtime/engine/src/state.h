@@ -46,6 +46,7 @@ struct fg_stream {
     uint32_t since_refresh; /* pushes since the last push after which nothing was held back */
     uint32_t refreshing;    /* this push is a refresh */
     uint32_t busy;          /* so many pushes, up to the last one, were computed whole and did not keep every value */
+    uint32_t still;         /* in the last push no node had anything to do */
     uint32_t skips;         /* a node has a skip gate */
     /* scratch */
     uint64_t *candidates; /* one mask, and behind it what footprints ask for */

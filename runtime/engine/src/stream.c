@@ -116,6 +116,13 @@ static void run_nodes(fg_stream *stream, uint32_t whole)
     }
 }
 
+/* Where nodes have nothing to do, nor had in the push before. */
+static void forget_times(fg_stream *stream)
+{
+    if (!stream->config.clock) return;
+    for (uint32_t i = 0; i < stream->graph.node_count; i++) stream->nodes[i].nanoseconds = 0;
+}
+
 fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t count, fg_error *error)
 {
     if (!stream || !frames) return fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, "stream or frames is NULL");
@@ -134,7 +141,13 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
     uint32_t whole = is_whole(stream);
     stream->values = stream->busy ? stream->passing : stream->held;
-    run_nodes(stream, whole);
+    uint32_t still = !whole && !stream->refreshing && !stream->skips && !inputs_changed(stream);
+    if (still && stream->still) {
+        forget_times(stream);
+    } else {
+        run_nodes(stream, whole);
+    }
+    stream->still = still;
     fg_input_release(stream);
     if (!whole && !stream->refreshing) judge_gates(stream);
     stream->nanoseconds = now(stream) - start;
@@ -157,7 +170,9 @@ fg_status fg_stream_output(const fg_stream *stream, uint32_t index, fg_tensor *t
     if (!stream->started) return FG_ERR_STATE;
     fg_status status = fg_model_output_info(&stream->model, index, &tensor->info);
     const uint8_t *converted = stream->output_data[index];
-    tensor->data = converted ? (const void *)converted : stream->values[stream->graph.outputs[index].value].data;
+    const fg_value_state *value = &stream->values[stream->graph.outputs[index].value];
+    tensor->data = converted ? (const void *)converted : value->data;
+    tensor->changed = value->mask ? value->changed : stream->frames == 1;
     return status;
 }
 
@@ -172,7 +187,7 @@ fg_status fg_stream_reset(fg_stream *stream)
         if (state->skip) state->skip->macs_gate = state->skip->macs_official = 0;
     }
     stream->started = 0;
-    stream->dear = stream->busy = 0;
+    stream->dear = stream->busy = stream->still = 0;
     stream->dear_changed = 0;
     stream->since_refresh = 0;
     stream->frames = stream->refreshes = 0;

@@ -40,6 +40,17 @@ def test_play_times_every_frame_and_saves_the_last_outputs(tmp_path, image_file)
     assert again["macs"] == answer["macs"][:1], "a play starts from a reset stream"
 
 
+def test_memcmp_reads_whole_frames(tmp_path):
+    engine = Engine()
+    assert engine.answer({"do": "open", "engine": "memcmp"})["version"]
+    np.save(tmp_path / "frames.npy", np.zeros((2, 480, 640, 3), np.uint8))
+    engine.answer({"do": "load", "clip": "a", "file": str(tmp_path / "frames.npy")})
+    answer = engine.answer({"do": "play", "clip": "a", "count": 3})
+    assert len(answer["seconds"]) == 3
+    assert min(answer["seconds"]) > 0
+    assert answer["macs"] == []
+
+
 def test_errors_are_answers(tmp_path):
     answers = io.StringIO()
     requests = [{"do": "open", "engine": "framegate", "model": str(tmp_path / "none.fgm"), "options": {}}]
