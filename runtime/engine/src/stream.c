@@ -58,8 +58,8 @@ static uint64_t inputs_pixels(const fg_stream *stream)
 /* Whether gates are worth asking what they cost. */
 static uint32_t may_be_dear(const fg_stream *stream) { return !stream->skips && stream->cost_dense >= FG_SMALL_COST; }
 
-/* Whether to compute everything, although gates could decide: in busy pushes and in the first one after them. Pushes are
- * busy where nearly all of the input changes at once and, after deciding cost more than it saved, while the input
+/* Whether to compute everything, although gates could decide: in busy pushes and in the first one after them. Pushes
+ * are busy where nearly all of the input changes at once and, after deciding cost more than it saved, while the input
  * changes at least half as much; from time to time one is not, to see whether gates would save now. Busy ones need not
  * even keep what only gates would read: the first one that is not busy has to have it again. */
 static uint32_t is_whole(fg_stream *stream)
