@@ -6,6 +6,8 @@ import ctypes
 import os
 import platform
 
+import numpy as np
+
 from . import Array
 
 
@@ -23,9 +25,13 @@ class Comparison:
         """The C library's."""
         return " ".join(platform.libc_ver()) or platform.system()
 
+    def reset(self) -> None:
+        """Another clip begins."""
+        self._held = None
+
     def run(self, frame: Array) -> list[Array]:
-        """No outputs; ``frame`` is contiguous."""
+        """Whether ``frame``, which is contiguous, differs."""
         if self._held is None:
             self._held = frame.copy()
-        self._memcmp(self._held.ctypes.data, frame.ctypes.data, frame.nbytes)
-        return []
+        differs = self._memcmp(self._held.ctypes.data, frame.ctypes.data, frame.nbytes) != 0
+        return [np.array(differs)]

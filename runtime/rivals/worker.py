@@ -34,6 +34,7 @@ class Engine:
         self.clock = clock
         self.ours: OurSession | None = None
         self.run: Run | None = None
+        self.reset: Callable[[], None] = lambda: None
         self.clips: dict[str, Array] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -52,11 +53,11 @@ class Engine:
     def _open(self, engine: str, **options: Any) -> dict[str, Any]:
         if engine == "framegate":
             self.ours = OurSession(**options)
-            self.run = self.ours.run
+            self.run, self.reset = self.ours.run, self.ours.reset
             return {"version": self.ours.version}
         if engine == "memcmp":
             comparison = Comparison()
-            self.run = comparison.run
+            self.run, self.reset = comparison.run, comparison.reset
             return {"version": comparison.version}
         prepare = Preparation(**options.pop("prepare"))
         run, version = open_session(engine, Task(**options))
@@ -70,8 +71,7 @@ class Engine:
     def _play(self, clip: str, count: int, save: str | None = None) -> dict[str, Any]:
         run, frames = self.run, self.clips[clip]
         assert run is not None
-        if self.ours is not None:
-            self.ours.reset()
+        self.reset()
         seconds: list[float] = []
         macs: list[int] = []
         work: list[float] = []
