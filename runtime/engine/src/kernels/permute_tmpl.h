@@ -3,13 +3,16 @@
 #include "loops.h"
 
 #include <string.h>
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 /* Sixteen or eight numbers at a time, the last ones again where they are fewer: no call per pixel as memcpy would be.
  */
-FG_INLINE void copy_pixels(const fg_permute_f32_args *args, const size_t channels)
+static void copy_pixels(const fg_permute_f32_args *args)
 {
     const ptrdiff_t x_step = args->x_step;
-    const size_t pixels = args->pixels, out_step = args->out_step;
+    const size_t channels = args->channels, pixels = args->pixels, out_step = args->out_step;
     const float *x = args->x;
     float *out = args->out;
     for (size_t p = 0; p < pixels; p++, x += x_step, out += out_step) {
@@ -21,6 +24,26 @@ FG_INLINE void copy_pixels(const fg_permute_f32_args *args, const size_t channel
         for (; c + 2 * FG_LANES <= channels; c += 2 * FG_LANES) memcpy(out + c, x + c, 2 * FG_LANES * sizeof *out);
         if (c + FG_LANES <= channels) memcpy(out + c, x + c, FG_LANES * sizeof *out);
         if (channels % FG_LANES) memcpy(out + channels - FG_LANES, x + channels - FG_LANES, FG_LANES * sizeof *out);
+    }
+}
+
+/* The same for few channels, whose count is a constant at every call. */
+FG_INLINE void copy_few(const fg_permute_f32_args *args, const size_t channels)
+{
+    const ptrdiff_t x_step = args->x_step;
+    const size_t pixels = args->pixels, out_step = args->out_step;
+    const float *x = args->x;
+    float *out = args->out;
+    for (size_t p = 0; p < pixels; p++, x += x_step, out += out_step) memcpy(out, x, channels * sizeof *out);
+}
+
+static void copy_all(const fg_permute_f32_args *args)
+{
+    switch (args->channels) {
+    case 1: copy_few(args, 1); break;
+    case 2: copy_few(args, 2); break;
+    case 4: copy_few(args, 4); break;
+    default: copy_pixels(args); break;
     }
 }
 
@@ -51,14 +74,35 @@ static void permute_pixels(const fg_permute_f32_args *args)
     }
 }
 
-/* Every second channel, as a shuffle or a split of interleaved ones takes them: a loop compilers vectorise. */
+#if defined(__aarch64__)
+/* Eight numbers, by loads of two numbers for one, of which none reaches beyond the last. */
+FG_INLINE void eight_of_sixteen(const float *x, float *out)
+{
+    vst1q_f32(out, vld2q_f32(x).val[0]);
+    vst1q_f32(out + 4, vld2q_f32(x + 7).val[1]);
+}
+#endif
+
+/* Every second channel, as a shuffle or a split of interleaved ones takes them; FG_LANES at least. */
 static void every_second(const fg_permute_f32_args *args)
 {
+    const ptrdiff_t x_step = args->x_step;
+    const size_t channels = args->channels, pixels = args->pixels, out_step = args->out_step;
     const float *x = args->x + args->map[0];
     float *out = args->out;
-    for (size_t p = 0; p < args->pixels; p++, x += args->x_step, out += args->out_step) {
+    for (size_t p = 0; p < pixels; p++, x += x_step, out += out_step) {
+#if defined(__aarch64__)
+        size_t i = 0;
+        for (; i + 2 * FG_LANES <= channels; i += 2 * FG_LANES) {
+            eight_of_sixteen(x + 2 * i, out + i);
+            eight_of_sixteen(x + 2 * (i + FG_LANES), out + i + FG_LANES);
+        }
+        if (i + FG_LANES <= channels) eight_of_sixteen(x + 2 * i, out + i);
+        if (channels % FG_LANES) eight_of_sixteen(x + 2 * (channels - FG_LANES), out + channels - FG_LANES);
+#else
         FG_INDEPENDENT
-        for (size_t i = 0; i < args->channels; i++) out[i] = x[2 * i];
+        for (size_t i = 0; i < channels; i++) out[i] = x[2 * i];
+#endif
     }
 }
 
@@ -72,7 +116,7 @@ static int takes_every_second(const fg_permute_f32_args *args)
 static void permute_f32(const fg_permute_f32_args *args)
 {
     if (!args->map) {
-        copy_pixels(args, args->channels);
+        copy_all(args);
     } else if (args->channels > FG_LANES && args->pixels > 1 && takes_every_second(args)) {
         every_second(args);
     } else {

@@ -3,6 +3,7 @@
 #define FG_RUNS_TMPL_H
 
 #include "lanes.h"
+#include "registers.h"
 
 /* Reduces to one number. */
 #define LANES(first, LOAD, update, value, f)                                                                           \
@@ -16,7 +17,23 @@ static float run_sum(const float *x, size_t count) { LANES(0.0f, LOAD_X, lanes +
 
 static float run_max(const float *x, size_t count)
 {
-    LANES(-FG_INFINITY, LOAD_X, SELECT((v > lanes) | (v != v)), x[i], fg_max);
+    enum { PARTS = FG_LANES / FG_WIDTH };
+    const size_t whole = count / FG_LANES * FG_LANES;
+    float lane[FG_LANES];
+    fg_vector largest[PARTS];
+    for (size_t i = 0; i < FG_LANES; i++) lane[i] = -FG_INFINITY;
+    memcpy(largest, lane, sizeof lane);
+    for (size_t i = 0; i < whole; i += FG_LANES) {
+        _Pragma("GCC unroll 8") for (size_t k = 0; k < PARTS; k++)
+        {
+            fg_vector v;
+            memcpy(&v, x + i + k * FG_WIDTH, sizeof v);
+            largest[k] = fg_larger(largest[k], v);
+        }
+    }
+    memcpy(lane, largest, sizeof lane);
+    for (size_t i = whole; i < count; i++) lane[i - whole] = fg_max(lane[i - whole], x[i]);
+    return JOIN(fg_max, lane);
 }
 
 static void accumulate_f32(uint32_t kind, float *restrict accumulator, const float *restrict x, size_t count)

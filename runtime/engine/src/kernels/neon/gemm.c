@@ -17,7 +17,7 @@
 
 #include "../finish_tmpl.h"
 
-enum { VECTOR = 4, PANEL_VECTORS = FG_PANEL / VECTOR, MAX_ROWS = 8, MAX_SUMS = 20, MAX_PANELS = 4 };
+enum { VECTOR = 4, PANEL_VECTORS = FG_PANEL / VECTOR, MAX_ROWS = 10, MAX_SUMS = 20, MAX_PANELS = 4 };
 
 #define UNROLL _Pragma("GCC unroll 24")
 
@@ -186,11 +186,25 @@ FG_INLINE void tile(const gemm_block *block, const float *const *from, float *co
     for (size_t s = 0; s < rows * columns; s++) vec_store(to[s / columns] + s % columns * VECTOR, sum[s]);
 }
 
+#include "gemm_tiles.h"
+
 /* count tiles of the same height. */
 #define TILES(n)                                                                                                       \
     case n:                                                                                                            \
         if (n <= MAX_ROWS && n * columns <= MAX_SUMS)                                                                  \
-            for (; count > 0; count--, from += n, out += n) tile(block, from, out, at, n, columns);                    \
+            for (; count > 0; count--, from += n, out += n) {                                                          \
+                if (columns == 4 && n == 5) {                                                                          \
+                    five_by_panel(own, &block->finish, from, out, at);                                                 \
+                } else if (columns == 4 && n == 4) {                                                                   \
+                    four_by_panel(own, &block->finish, from, out, at);                                                 \
+                } else if (columns == 2 && n == 10) {                                                                  \
+                    ten_by_half(own, &block->finish, from, out, at);                                                   \
+                } else if (columns == 2 && n == 9) {                                                                   \
+                    nine_by_half(own, &block->finish, from, out, at);                                                  \
+                } else {                                                                                               \
+                    tile(block, from, out, at, n, columns);                                                            \
+                }                                                                                                      \
+            }                                                                                                          \
         break;
 
 /* A function for each number of columns. */
@@ -199,9 +213,10 @@ FG_INLINE void tile(const gemm_block *block, const float *const *from, float *co
     static void name(const gemm_block *block, const float *const *from, float *const *out, size_t at, size_t rows,     \
                      size_t count)                                                                                     \
     {                                                                                                                  \
+        const gemm_block own = *block;                                                                                 \
         const size_t columns = columns_;                                                                               \
         switch (rows) {                                                                                                \
-        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)                                        \
+        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8) TILES(9) TILES(10)                                  \
         default: break;                                                                                                \
         }                                                                                                              \
     }
