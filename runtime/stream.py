@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import threading
@@ -178,7 +177,8 @@ class Stream:
             self._impl = ReferenceStream(
                 self.model.graph, gating=gating, threshold_scale=threshold_scale, refresh=refresh
             )
-        self._lock = threading.Lock()
+        self._exclusive = _OneThread()
+        self._layouts: dict[str, object] = {}  # per input: of the last frame that could be used as it was
 
     @property
     def state_bytes(self) -> int:
@@ -198,7 +198,7 @@ class Stream:
             StateError: another thread is using the stream.
         """
         frames = self._frames(frame)
-        with self._exclusive():
+        with self._exclusive:
             self._impl.push(frames)
             macs, macs_dense = self._impl.macs()
             outputs, changed = {}, {}
@@ -216,7 +216,7 @@ class Stream:
         names = [each.name for each in self.model.nodes]
         if node is not None and node not in names:
             raise ArgumentError(f"no node is named {node!r}")
-        with self._exclusive():
+        with self._exclusive:
             return Stats(**self._impl.stats(None if node is None else names.index(node)))
 
     def changed_mask(self, name: str) -> Mask:
@@ -229,7 +229,7 @@ class Stream:
         inputs = [each.name for each in self.model.inputs]
         if name not in nodes and name not in inputs:
             raise ArgumentError(f"no node or input is named {name!r}")
-        with self._exclusive():
+        with self._exclusive:
             if name in nodes:
                 return self._impl.node_mask(nodes.index(name))
             return self._impl.input_mask(inputs.index(name))
@@ -244,22 +244,13 @@ class Stream:
         names = [each.name for each in self.model.nodes]
         if node not in names or not isinstance(self.model.graph.nodes[names.index(node)].gate, SkipGate):
             raise ArgumentError(f"no node with a skip gate is named {node!r}")
-        with self._exclusive():
+        with self._exclusive:
             return self._impl.gate_map(names.index(node))
 
     def reset(self) -> None:
         """Forgets all frames, as between two videos: the next push recomputes everything."""
-        with self._exclusive():
+        with self._exclusive:
             self._impl.reset()
-
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise StateError("another thread is using this stream: give each thread a stream of its own")
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     def _frames(self, frame: Frames) -> list[Array]:
         """One array per input, in the file's order and as the backends take them."""
@@ -268,10 +259,36 @@ class Stream:
             wanted, given = {info.name for info in inputs}, set(frame)
             if wanted != given:
                 raise ArgumentError(f"frames are needed for {sorted(wanted)}, given were {sorted(map(str, given))}")
-            return [prepare_frame(frame[info.name], info) for info in inputs]
+            return [self._prepared(frame[info.name], info) for info in inputs]
         if len(inputs) != 1:
             raise ArgumentError(f"this network has several inputs: push a mapping with {[i.name for i in inputs]}")
-        return [prepare_frame(frame, inputs[0])]
+        return [self._prepared(frame, inputs[0])]
+
+    def _prepared(self, frame: npt.ArrayLike, info: InputInfo) -> Array:
+        """``prepare_frame``, but a frame laid out as the one before is not looked at again."""
+        if not isinstance(frame, np.ndarray):
+            return prepare_frame(frame, info)
+        layout = frame.dtype, frame.shape, frame.strides, frame.flags.aligned
+        if layout == self._layouts.get(info.name):
+            return frame
+        array = prepare_frame(frame, info)
+        if array is frame:
+            self._layouts[info.name] = layout
+        return array
+
+
+class _OneThread:
+    """Lets one thread in at a time; others get an error, they do not wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise StateError("another thread is using this stream: give each thread a stream of its own")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def prepare_frame(frame: npt.ArrayLike, info: InputInfo) -> Array:

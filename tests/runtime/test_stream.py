@@ -200,6 +200,19 @@ def test_strided_frames_give_the_same(image_model, backend, rng):
         assert np.array_equal(runtime.Stream(image_model, backend=backend).push(each)["map"], expected)
 
 
+def test_layouts_may_change_from_push_to_push(image_model, backend, rng):
+    stream = runtime.Stream(image_model, backend=backend, threshold_scale=0)
+    for frame in frames_of(rng, 5):
+        wide = np.zeros((SHAPE[0], 2 * SHAPE[1], SHAPE[2]), np.uint8)
+        wide[:, : SHAPE[1]] = frame
+        mirrored = np.ascontiguousarray(frame[:, ::-1])
+        for layout in (frame, frame.copy(), wide[:, : SHAPE[1]], mirrored[:, ::-1], frame.astype(np.float32), frame):
+            want = dense_map(image_model, frame)
+            np.testing.assert_array_equal(stream.push(layout)["map"], want)
+            with pytest.raises(runtime.ArgumentError):
+                stream.push(layout[:-1])
+
+
 def test_camera_size_may_change(make_image_model, backend, rng):
     stream = runtime.Stream(make_image_model(prepared=True), backend=backend)
     for size in ((12, 16), (48, 64), (7, 9), (480, 640)):
