@@ -158,12 +158,12 @@ static void multiply(const winograd_call *call, uint32_t count)
     ptrdiff_t offset = 0;
     fg_gemm_f32_args args = {
         .x = call->from, .rows = count, .offsets = &offset, .taps = 1, .depth = in, .columns = out, .out = call->to};
-    for (uint32_t i = 0; i < count; i++) call->from[i] = call->in + i * in;
+    fg_conv_list(call->in, in, call->sums, out, count, call->from, call->to);
     for (uint32_t p = 0; p < FG_WINOGRAD_POSITIONS; p++) {
-        for (uint32_t i = 0; i < count; i++) call->to[i] = call->sums + p * call->sum_step + i * out;
         offset = (ptrdiff_t)(p * call->in_step);
         args.panels = call->weights + p * panels;
         call->context->kernels->gemm_f32(&args);
+        for (uint32_t i = 0; i < count; i++) call->to[i] += call->sum_step;
     }
 }
 
@@ -171,10 +171,13 @@ static void multiply(const winograd_call *call, uint32_t count)
 static void transform_sums(const winograd_call *call, const tile *at, const float *sums)
 {
     float *out[FG_WINOGRAD_PIXELS] = {NULL};
-    for (uint32_t i = 0; call->whole && i < FG_WINOGRAD_PIXELS; i++) {
-        uint32_t row = at->row + i / FG_WINOGRAD_TILE, col = at->col + i % FG_WINOGRAD_TILE;
-        if (row < call->rows && col < call->cols)
-            out[i] = call->out + (size_t)(row * call->cols + col - call->pixels[0]) * call->out_stride;
+    if (call->whole) {
+        const size_t begin = (size_t)(at->row * call->cols + at->col - call->pixels[0]) * call->out_stride;
+        for (uint32_t r = 0; r < FG_WINOGRAD_TILE && at->row + r < call->rows; r++) {
+            float *to = call->out + begin + r * call->cols * call->out_stride;
+            for (uint32_t c = 0; c < FG_WINOGRAD_TILE && at->col + c < call->cols; c++, to += call->out_stride)
+                out[r * FG_WINOGRAD_TILE + c] = to;
+        }
     }
     for (uint32_t i = at->begin; i < at->end; i++) {
         uint32_t row = call->pixels[i] / call->cols - at->row, col = call->pixels[i] % call->cols - at->col;

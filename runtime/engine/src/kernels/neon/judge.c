@@ -160,47 +160,128 @@ FG_INLINE void copy(float *to, const float *from, size_t count, const int known)
 }
 
 /* Numbers that lie apart differ in their bits; where nothing lies apart, or something is no number, the bits tell. */
-FG_INLINE void judge(const fg_judge_f32_args *args, const uint32_t gated, const uint32_t norm, const int known)
+FG_INLINE uint8_t flag_of(const fg_judge_f32_args *args, const float *fresh, const float *held, float apart,
+                          const uint32_t gated)
+{
+    if (apart > 0.0f) return apart <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
+    if (!bits_differ(fresh, held, args->channels)) return FG_PIXEL_SAME;
+    return gated && apart <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
+}
+
+/* The pixels from begin on. */
+FG_INLINE void judge(const fg_judge_f32_args *args, size_t begin, const uint32_t gated, const uint32_t norm,
+                     const int known)
 {
     const size_t count = args->count, channels = args->channels, stride = args->stride;
     const uint32_t *pixels = args->pixels, commit = args->commit;
-    const float *fresh = args->fresh, limit = args->limit;
+    const float *fresh = args->fresh + begin * channels;
     float *const first = args->held;
-    uint8_t *flags = args->flags;
-    for (size_t p = 0; p < count; p++, fresh += channels) {
+    for (size_t p = begin; p < count; p++, fresh += channels) {
         float *held = first + pixels[p] * stride;
         const float apart = gated ? distance(norm, fresh, held, channels, known) : 0.0f;
-        uint8_t flag = FG_PIXEL_CHANGED;
-        if (apart > 0.0f) {
-            if (apart <= limit) flag = FG_PIXEL_HELD;
-        } else if (!bits_differ(fresh, held, channels)) {
-            flag = FG_PIXEL_SAME;
-        } else if (gated && apart <= limit) {
-            flag = FG_PIXEL_HELD;
-        }
-        flags[p] = flag;
+        const uint8_t flag = flag_of(args, fresh, held, apart, gated);
+        args->flags[p] = flag;
         if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, known);
     }
 }
+
+#if defined(__aarch64__)
+#define EACH _Pragma("GCC unroll 4") for (size_t k = 0; k < 4; k++)
+#define KEEP(p) __asm__("" : "+r"(p)) /* as in gemm.c */
+
+FG_INLINE void next_four(lanes *l, const float **x, float **y, const int first)
+{
+    add_four(l, *x, *y, FG_NORM_L1, first);
+    *x += FOUR, *y += FOUR;
+    KEEP(*x);
+    KEEP(*y);
+}
+
+/* The L1 distances of four pixels, of which x and y leave whole FOURs behind. */
+FG_INLINE float32x4_t four_distances(const float **x, float **y, size_t channels, const int known)
+{
+    lanes l[4];
+    float32x4_t sum[4];
+    EACH l[k] = (lanes){vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
+    if (has_four(known)) EACH next_four(&l[k], &x[k], &y[k], 1);
+    for (size_t left = has_four(known) ? channels / FOUR - 1 : 0; left > 0; left--)
+        EACH next_four(&l[k], &x[k], &y[k], 0);
+    if (rest_of(channels, known)) {
+        EACH
+        {
+            l[k].low = add_distance(l[k].low, vld1q_f32(x[k]), vld1q_f32(y[k]), FG_NORM_L1);
+            l[k].high = add_distance(l[k].high, vld1q_f32(x[k] + VECTOR), vld1q_f32(y[k] + VECTOR), FG_NORM_L1);
+        }
+    }
+    EACH sum[k] = vaddq_f32(l[k].low, l[k].high);
+    /* join, of all four: halves of two sums side by side, then neighbours */
+    const float64x2_t a = vreinterpretq_f64_f32(sum[0]), b = vreinterpretq_f64_f32(sum[1]);
+    const float64x2_t c = vreinterpretq_f64_f32(sum[2]), d = vreinterpretq_f64_f32(sum[3]);
+    return vpaddq_f32(vaddq_f32(vreinterpretq_f32_f64(vzip1q_f64(a, b)), vreinterpretq_f32_f64(vzip2q_f64(a, b))),
+                      vaddq_f32(vreinterpretq_f32_f64(vzip1q_f64(c, d)), vreinterpretq_f32_f64(vzip2q_f64(c, d))));
+}
+
+/* By L1 norm, four pixels at a time: what is left when distances are known costs the same for one and for four. */
+FG_INLINE void judge_fours(const fg_judge_f32_args *args, const int known)
+{
+    const size_t channels = args->channels, stride = args->stride, whole = args->count / 4 * 4;
+    const size_t moved = has_four(known) ? channels / FOUR * FOUR : 0;
+    const uint32_t *pixels = args->pixels, commit = args->commit;
+    const float *fresh = args->fresh;
+    float *const first = args->held;
+    uint8_t *flags = args->flags;
+    const float32x4_t limit = vdupq_n_f32(args->limit);
+    for (size_t p = 0; p < whole; p += 4, flags += 4) {
+        const float *x[4];
+        float *held[4];
+        EACH
+        {
+            held[k] = first + pixels[p + k] * stride, x[k] = fresh;
+            fresh += channels;
+            KEEP(fresh);
+        }
+        const float32x4_t apart = four_distances(x, held, channels, known);
+        EACH x[k] -= moved, held[k] -= moved;
+        if (vminvq_u32(vcgtzq_f32(apart))) {
+            const uint32x4_t all = vaddq_u32(vdupq_n_u32(FG_PIXEL_HELD), vcgtq_f32(apart, limit)); /* -1: changed */
+            const uint8x8_t bytes = vreinterpret_u8_u16(vmovn_u32(all));
+            vst1_lane_u32((uint32_t *)(void *)flags, vreinterpret_u32_u8(vuzp1_u8(bytes, bytes)), 0);
+        } else {
+            float each[4];
+            vst1q_f32(each, apart);
+            EACH flags[k] = flag_of(args, x[k], held[k], each[k], 1);
+        }
+        EACH if (commit && flags[k] == FG_PIXEL_CHANGED) copy(held[k], x[k], channels, known);
+    }
+    judge(args, whole, 1, FG_NORM_L1, known);
+}
+#else
+FG_INLINE void judge_fours(const fg_judge_f32_args *args, const int known) { judge(args, 0, 1, FG_NORM_L1, known); }
+#endif
+
+/* Functions of their own, so that registers suffice. */
+static FG_NOINLINE void judge_eights(const fg_judge_f32_args *args) { judge_fours(args, LANES_ALONE); }
+static FG_NOINLINE void judge_rest_0(const fg_judge_f32_args *args) { judge_fours(args, REST_0); }
+static FG_NOINLINE void judge_rest_8(const fg_judge_f32_args *args) { judge_fours(args, REST_8); }
 
 /* By L1 norm, the usual one, channels are usually a multiple of 8. */
 void fg_judge_f32_neon(const fg_judge_f32_args *args)
 {
     const size_t channels = args->channels;
     if (!args->gated) {
-        judge(args, 0, FG_NORM_L1, ANY);
+        judge(args, 0, 0, FG_NORM_L1, ANY);
     } else if (args->norm == FG_NORM_RMS) {
-        judge(args, 1, FG_NORM_RMS, ANY);
+        judge(args, 0, 1, FG_NORM_RMS, ANY);
     } else if (args->norm == FG_NORM_MAX) {
-        judge(args, 1, FG_NORM_MAX, ANY);
+        judge(args, 0, 1, FG_NORM_MAX, ANY);
     } else if (channels == FG_LANES) {
-        judge(args, 1, FG_NORM_L1, LANES_ALONE);
+        judge_eights(args);
     } else if (channels >= FOUR && channels % FOUR == 0) {
-        judge(args, 1, FG_NORM_L1, REST_0);
+        judge_rest_0(args);
     } else if (channels >= FOUR && channels % FOUR == FG_LANES) {
-        judge(args, 1, FG_NORM_L1, REST_8);
+        judge_rest_8(args);
     } else {
-        judge(args, 1, FG_NORM_L1, ANY);
+        judge(args, 0, 1, FG_NORM_L1, ANY);
     }
 }
 
