@@ -1,5 +1,6 @@
 /* depthwise_tmpl.h: depthwise_f32 for one vector type. The including file defines what gemm_tmpl.h asks for, and
  * vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written;
+ * PARTS_ARE_QUICK, where whole vectors may be loaded and stored as parts of VECTOR lanes: less code;
  * WINDOW_ROWS(size): in so many rows, 0 to 2, windows of 3x3 and 5x5 taps are computed together. */
 #include "depthwise_window.h"
 #include "finish_tmpl.h"
@@ -52,8 +53,12 @@ FG_INLINE void groups(const fg_depthwise_f32_args *args, const fg_depthwise_run 
 {
     size_t c = begin;
     for (; c + most * VECTOR <= end; c += most * VECTOR) group(args, run, i, c, pixels, most, 0);
+#ifdef PARTS_ARE_QUICK
+    for (; c < end; c += VECTOR) group(args, run, i, c, pixels, 1, fg_at_most(end - c, VECTOR));
+#else
     for (; c + VECTOR <= end; c += VECTOR) group(args, run, i, c, pixels, 1, 0);
     if (c < end) group(args, run, i, c, pixels, 1, end - c);
+#endif
 }
 
 /* Channels begin .. end - 1 of a run. A multiply-add waits for the one before: several sums at a time. */

@@ -66,6 +66,30 @@ typedef struct fg_depthwise_f32_args {
     size_t out_stride; /* numbers between two pixels */
 } fg_depthwise_f32_args;
 
+/* Output pixels of one row, of the whole map: out[0] is of pixel (row, col). */
+typedef struct fg_depthwise_piece {
+    uint32_t row, col;
+    size_t pixels; /* at least 1 */
+    float *out;
+} fg_depthwise_piece;
+
+/* depthwise_f32 for square windows, edges and all: out[i] = finish((sum over those taps (ky, kx) that lie inside the
+ * map of x[row * stride - pad_top + ky][(col + i) * stride - pad_left + kx][c] * weights[ky * size + kx][c], by fmaf in
+ * order from 0) + bias[c]). NULL where there is none: then runs serve. */
+typedef struct fg_depthwise_rows_f32_args {
+    const float *x;                        /* rows x cols pixels, x_stride numbers apart */
+    size_t rows, cols, x_stride, channels; /* FG_DEPTHWISE_LEAST channels at least */
+    size_t size, stride;                   /* 3 or 5; 1 or 2 */
+    size_t pad_top, pad_left;              /* below size */
+    const float *weights;
+    const float *bias; /* channels numbers, none -0, or NULL: then no finish */
+    fg_finish finish;
+    const fg_depthwise_piece *pieces;
+    size_t piece_count, out_stride; /* numbers between two pixels */
+} fg_depthwise_rows_f32_args;
+
+enum { FG_DEPTHWISE_LEAST = 16 };
+
 /* Winograd's F(4x4, 3x3): a tile of 4 x 4 output pixels from its patch of 6 x 6 input pixels by one product of channels
  * per position, 36 instead of 144. docs/file_format.md states the order of every sum.
  *
@@ -218,7 +242,8 @@ typedef struct fg_kernels {
 #undef X
 } fg_kernels;
 
-/* Fills every slot: scalar twins first, then each instruction set of isa_mask that the build and this machine have. */
+/* Fills every slot but depthwise_rows_f32, which may stay NULL: scalar twins first, then each instruction set of
+ * isa_mask that the build and this machine have. */
 void fg_kernels_select(fg_kernels *kernels, uint32_t isa_mask);
 
 void fg_kernels_init_ref(fg_kernels *kernels);

@@ -1,6 +1,8 @@
-/* depthwise.c: depthwise convolution over listed output pixels, in runs that use the same taps. Pixels at the edges
- * leave out the taps that are not there. */
+/* depthwise.c: depthwise convolution over listed output pixels: pieces of rows where there is a kernel for them, else
+ * runs that use the same taps. Pixels at the edges leave out the taps that are not there. */
 #include "conv.h"
+
+enum { WIDE = 4 }; /* from so many pixels side by side on depthwise_rows_f32 is worth its while */
 
 void fg_depthwise_runs(const conv_call *call, const fg_depthwise_run *runs, size_t count, size_t step,
                        const float *weights)
@@ -36,17 +38,56 @@ static uint32_t same_taps(const conv_state *s, uint32_t col, uint32_t count)
     return count < last - col ? count : last - col;
 }
 
-/* Interior runs are listed from the front, so that those of neighbouring rows follow each other, the others from the
- * back. */
+/* Whether depthwise_rows_f32 is for this node. */
+static int in_rows(const conv_call *call)
+{
+    const conv_state *s = call->s;
+    const fg_conv_attributes *a = &s->a;
+    return call->kernels->depthwise_rows_f32 && (a->kernel_h == 3 || a->kernel_h == 5) && a->kernel_w == a->kernel_h &&
+           (a->stride_h == 1 || a->stride_h == 2) && a->stride_w == a->stride_h && a->dilation_h == 1 &&
+           a->dilation_w == 1 && a->pad_top < a->kernel_h && a->pad_left < a->kernel_w &&
+           s->groups >= FG_DEPTHWISE_LEAST;
+}
+
+static void run_rows(const conv_call *call, const fg_depthwise_piece *pieces, size_t count)
+{
+    const conv_state *s = call->s;
+    const fg_value_state *x = call->x;
+    const fg_depthwise_rows_f32_args args = {.x = x->data,
+                                             .rows = x->rows,
+                                             .cols = x->cols,
+                                             .x_stride = x->stride,
+                                             .channels = s->groups,
+                                             .size = (size_t)s->a.kernel_h,
+                                             .stride = (size_t)s->a.stride_h,
+                                             .pad_top = (size_t)s->a.pad_top,
+                                             .pad_left = (size_t)s->a.pad_left,
+                                             .weights = call->weights,
+                                             .bias = s->bias,
+                                             .finish = s->finish,
+                                             .pieces = pieces,
+                                             .piece_count = count,
+                                             .out_stride = call->out_stride};
+    call->kernels->depthwise_rows_f32(&args);
+}
+
+/* Runs: interior ones are listed from the front, so that those of neighbouring rows follow each other, the others from
+ * the back. */
 void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
     const conv_state *s = call->s;
     const conv_scratch *scratch = &call->scratch;
     fg_depthwise_run *const end = scratch->runs + FG_CHUNK_PIXELS;
     size_t step = (size_t)s->a.stride_w * call->x->stride, capacity = fg_depthwise_edge_taps(s);
-    size_t inside = 0, edges = 0, used = 0;
+    size_t inside = 0, edges = 0, used = 0, wide = 0, least = in_rows(call) ? WIDE : SIZE_MAX;
+    fg_depthwise_piece pieces[FG_CHUNK_PIXELS / WIDE];
     for (uint32_t i = 0; i < count;) {
         row_piece piece = fg_conv_next_piece(s, pixels, i, count);
+        if (piece.count >= least) {
+            pieces[wide++] = (fg_depthwise_piece){piece.row, piece.col, piece.count, call->out + i * call->out_stride};
+            i += piece.count;
+            continue;
+        }
         int row_inside = piece.row - s->row_begin < s->row_count;
         for (uint32_t k = 0, n; k < piece.count; k += n) {
             uint32_t col = piece.col + k;
@@ -69,6 +110,7 @@ void fg_depthwise_pixels(const conv_call *call, const uint32_t *pixels, uint32_t
         }
         i += piece.count;
     }
+    if (wide) run_rows(call, pieces, wide);
     fg_depthwise_runs(call, scratch->runs, inside, step, call->weights);
     fg_depthwise_runs(call, end - edges, edges, step, call->weights);
 }

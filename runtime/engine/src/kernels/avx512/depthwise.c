@@ -7,9 +7,17 @@
 
 enum { VECTOR = 16 };
 
-#define WINDOW_ROWS(size) 2
+#define PARTS_ARE_QUICK
+#define WINDOW_ROWS(size) 0 /* such windows come as pieces of rows */
 
 #include "../depthwise_tmpl.h"
+
+enum { TILE_COLS = 7 }; /* 14, 28, 56 and 112 are multiples */
+#define vec_keep(v) __asm__("" : "+v"(v))
+
+#include "../depthwise_rows_tmpl.h"
+
+void fg_depthwise_rows_f32_avx512(const fg_depthwise_rows_f32_args *args) { depthwise_rows(args); }
 
 void fg_depthwise_f32_avx512(const fg_depthwise_f32_args *args) { depthwise(args); }
 
