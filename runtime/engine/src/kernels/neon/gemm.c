@@ -216,7 +216,8 @@ FG_INLINE void tile(const gemm_block *block, const float *const *from, float *co
         const gemm_block own = *block;                                                                                 \
         const size_t columns = columns_;                                                                               \
         switch (rows) {                                                                                                \
-        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8) TILES(9) TILES(10)                                  \
+        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5)                                                                   \
+        TILES(6) TILES(7) TILES(8) TILES(9) TILES(10)                                                                  \
         default: break;                                                                                                \
         }                                                                                                              \
     }
