@@ -9,7 +9,6 @@ import json
 import numpy as np
 import pytest
 
-from runtime.rivals.memcmp import Comparison
 from runtime.rivals.worker import Engine, serve
 
 pytestmark = pytest.mark.filterwarnings("ignore:the compiled engine is missing")
@@ -50,14 +49,6 @@ def test_memcmp_reads_whole_frames(tmp_path):
     assert len(answer["seconds"]) == 3
     assert min(answer["seconds"]) > 0
     assert answer["macs"] == []
-
-
-def test_memcmp_starts_anew_with_each_clip():
-    comparison = Comparison()
-    first, other = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4, 3), np.uint8)
-    assert [comparison.run(frame)[0] for frame in (first, first.copy(), other)] == [0, 0, 1]
-    comparison.reset()
-    assert comparison.run(other)[0] == 0
 
 
 def test_errors_are_answers(tmp_path):
