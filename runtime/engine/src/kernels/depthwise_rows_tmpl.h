@@ -138,8 +138,10 @@ FG_INLINE void tiles(const fg_depthwise_rows_f32_args *args, const fg_depthwise_
     t.top = top < 0 ? -top : 0;
     t.bottom = below < reach ? below : reach;
     vec w[9];
-    TILE_UNROLL
-    for (ptrdiff_t ky = 0; ky < 3 && size == 3; ky++) load_weights(&t, ky, w + 3 * ky, 3);
+    if (size == 3) {
+        TILE_UNROLL
+        for (ptrdiff_t ky = 0; ky < 3; ky++) load_weights(&t, ky, w + 3 * ky, 3);
+    }
     for (size_t i = 0; i < piece->pixels; i += TILE_COLS) {
         const size_t cols = fg_at_most(piece->pixels - i, TILE_COLS);
         const ptrdiff_t left = (ptrdiff_t)((piece->col + i) * stride) - (ptrdiff_t)args->pad_left,
