@@ -62,10 +62,8 @@ static uint32_t may_be_dear(const fg_stream *stream) { return !stream->skips && 
  * are busy where nearly all of the input changes at once and, after deciding cost more than it saved, while the input
  * changes at least half as much; from time to time one is not, to see whether gates would save now. Busy ones need not
  * even keep what only gates would read: the first one that is not busy has to have it again. */
-static uint32_t is_whole(fg_stream *stream)
+static uint32_t is_whole(fg_stream *stream, uint64_t changed)
 {
-    if (!stream->started || !stream->config.gating) return 1;
-    uint64_t changed = inputs_changed(stream);
     uint32_t was_busy = stream->busy;
     if (may_be_dear(stream) && !stream->refreshing && changed * 4 >= inputs_pixels(stream) * 3) {
         stream->dear = FG_SURELY_DEAR;
@@ -83,7 +81,7 @@ static uint32_t is_whole(fg_stream *stream)
 /* After a push that gates decided: whether it cost more than one without, counted in multiply-accumulates, those that
  * were executed and, for every pixel that was computed, what finding, comparing and keeping it takes
  * (docs/gating.md). */
-static void judge_gates(fg_stream *stream)
+static void judge_gates(fg_stream *stream, uint64_t changed)
 {
     uint64_t cost = 0;
     for (uint32_t i = 0; i < stream->graph.node_count; i++) {
@@ -95,7 +93,7 @@ static void judge_gates(fg_stream *stream)
         return;
     }
     stream->dear += cost - stream->cost_dense >= stream->cost_dense / 4 ? FG_SURELY_DEAR : 1;
-    stream->dear_changed = inputs_changed(stream);
+    stream->dear_changed = changed;
 }
 
 static void run_nodes(fg_stream *stream, uint32_t whole)
@@ -139,9 +137,10 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     float scale = stream->refreshing ? 0.0f : stream->config.threshold_scale;
     uint64_t start = now(stream);
     for (uint32_t i = 0; i < count; i++) fg_input_run(stream, i, &frames[i], scale, full);
-    uint32_t whole = is_whole(stream);
+    uint64_t changed = full ? 0 : inputs_changed(stream);
+    uint32_t whole = full || is_whole(stream, changed);
     stream->values = stream->busy ? stream->passing : stream->held;
-    uint32_t still = !whole && !stream->refreshing && !stream->skips && !inputs_changed(stream);
+    uint32_t still = !whole && !stream->refreshing && !stream->skips && !changed;
     if (still && stream->still) {
         forget_times(stream);
     } else {
@@ -149,7 +148,7 @@ fg_status fg_stream_push(fg_stream *stream, const fg_frame *frames, uint32_t cou
     }
     stream->still = still;
     fg_input_release(stream);
-    if (!whole && !stream->refreshing) judge_gates(stream);
+    if (!whole && !stream->refreshing) judge_gates(stream, changed);
     stream->nanoseconds = now(stream) - start;
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const fg_value_state *value = &stream->values[graph->outputs[i].value];

@@ -137,17 +137,7 @@ FG_INLINE void add_products(const gemm_block *block, const float *const *from, v
     }
     for (;;) {
         const float *const end = x[0] + run;
-        if (rows * columns == MAX_SUMS) {
-            for (const float *last = end - 16; x[0] <= last;) {
-                four_products(x, at, sum, rows, columns, 0);
-                four_products(x, at, sum, rows, columns, 0);
-                four_products(x, at, sum, rows, columns, 0);
-                four_products(x, at, sum, rows, columns, 0);
-            }
-            for (const float *last = end - 4; x[0] <= last;) four_products(x, at, sum, rows, columns, 0);
-        } else {
-            for (const float *last = end - 4; x[0] <= last;) four_products(x, at, sum, rows, columns, 0);
-        }
+        for (const float *last = end - 4; x[0] <= last;) four_products(x, at, sum, rows, columns, 0);
         while (x[0] < end) one_product(x, at, sum, rows, columns);
         if (left == 0) break;
         step(x, from[0] + *++offset - x[0], rows);
