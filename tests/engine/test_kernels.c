@@ -337,6 +337,7 @@ static void bench_depthwise_f32(context *c)
 
 #include "test_pointwise.h"
 #include "test_depthwise_rows.h"
+#include "test_float_frames.h"
 #include "test_winograd.h"
 
 /* --- the table --- */

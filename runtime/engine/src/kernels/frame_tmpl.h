@@ -1,9 +1,60 @@
-/* frame_tmpl.h: kernels on camera bytes in plain C: the scalar twins, and what instruction sets leave to the compiler.
- */
+/* frame_tmpl.h: kernels on frames, camera bytes above all, in plain C: the scalar twins, and what instruction sets
+ * leave to the compiler. */
 #include "kernels.h"
 #include "loops.h"
 
 #include <string.h>
+
+/* --- finite_f32: whether no number is NaN or infinite --- */
+FG_UNUSED static uint32_t finite_f32(const float *x, size_t count)
+{
+    uint32_t sums = 0;
+    for (size_t i = 0; i < count; i++) { /* no branch, so that the compiler vectorises */
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        sums |= (bits & 0x7FFFFFFFu) + 0x00800000u; /* an exponent of all ones carries into the sign */
+    }
+    return sums < 0x80000000u;
+}
+
+/* --- gate_f32 --- */
+/* Whether a number is further than threshold from what is held, at 0 whether a bit differs. */
+FG_INLINE uint32_t is_far(float fresh, float held, float threshold)
+{
+    uint32_t a, b;
+    memcpy(&a, &fresh, sizeof a);
+    memcpy(&b, &held, sizeof b);
+    return threshold > 0.0f ? __builtin_fabsf(fresh - held) > threshold : a != b;
+}
+
+/* Up to 64 pixels from begin on; which fired. */
+FG_UNUSED static uint64_t gate_floats(const fg_gate_f32_args *args, size_t begin, size_t pixels)
+{
+    const size_t channels = args->channels;
+    const float *frame = args->frame + begin * channels;
+    float *held = args->held + begin * channels;
+    uint64_t bits = 0;
+    if (memcmp(frame, held, pixels * channels * sizeof *held) == 0) return 0;
+    for (size_t p = 0; p < pixels; p++, frame += channels, held += channels) {
+        uint32_t far = 0;
+        FG_SCALAR
+        for (size_t c = 0; c < channels; c++) far |= is_far(frame[c], held[c], args->threshold);
+        bits |= (uint64_t)far << p;
+        if (far) memcpy(held, frame, channels * sizeof *held);
+    }
+    return bits;
+}
+
+FG_UNUSED static size_t gate_f32(const fg_gate_f32_args *args)
+{
+    size_t fired = 0;
+    for (size_t base = 0; base < args->pixels; base += 64) {
+        const uint64_t bits = gate_floats(args, base, fg_at_most(args->pixels - base, 64));
+        args->mask[base / 64] = bits;
+        fired += (size_t)__builtin_popcountll(bits);
+    }
+    return fired;
+}
 
 /* --- gate_u8 --- */
 /* One bit per pixel for up to 64 pixels. */

@@ -195,6 +195,17 @@ typedef struct fg_reduce_channels_f32_args {
     uint32_t select_last;
 } fg_reduce_channels_f32_args;
 
+/* For each of pixels pixels: if any |frame - held| over its channels exceeds threshold, or at 0 any bit differs, copies
+ * the pixel to held and sets its bit; bits are written for whole 64-bit words (the rest 0). All numbers are finite.
+ * Returns how many fired. */
+typedef struct fg_gate_f32_args {
+    const float *frame;
+    float *held;
+    size_t pixels, channels;
+    float threshold;
+    uint64_t *mask;
+} fg_gate_f32_args;
+
 /* For each of pixels pixels: if any |frame - held| over its channels exceeds threshold (an integer compare: 0 fires
  * where they differ), copies the pixel to held and sets its bit; bits are written for whole 64-bit words (the rest 0).
  * Returns how many fired. */

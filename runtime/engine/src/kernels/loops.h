@@ -15,6 +15,15 @@
 #define FG_INDEPENDENT
 #endif
 
+/* A short loop, seldom run, that should be small. */
+#if defined(__clang__)
+#define FG_SCALAR _Pragma("clang loop vectorize(disable) unroll(disable)")
+#elif defined(__GNUC__)
+#define FG_SCALAR _Pragma("GCC unroll 1")
+#else
+#define FG_SCALAR
+#endif
+
 /* Two vectors at once, for long chains of operations: cores that issue in order would wait for every link. GCC has no
  * word for it. */
 #if defined(__clang__) && (defined(__aarch64__) || defined(__arm__))

@@ -1,5 +1,5 @@
-/* frame.c: kernels on camera bytes with AVX2, three channels above all. Ends of rows, where whole vectors would reach
- * beyond them, take the same steps on copies. */
+/* frame.c: kernels on frames with AVX2, camera bytes of three channels above all. Ends of rows, where whole vectors
+ * would reach beyond them, take the same steps on copies. */
 #include "avx2.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -27,6 +27,55 @@ static inline void store_halves(uint8_t *low, uint8_t *high, __m256i x)
 }
 
 static inline __m256i both_halves(const uint8_t *p) { return _mm256_broadcastsi128_si256(load_half(p)); }
+
+/* --- finite_f32 --- */
+uint32_t fg_finite_f32_avx2(const float *x, size_t count) { return finite_f32(x, count); }
+
+/* --- gate_f32 --- */
+/* Eight numbers: a bit for each that is far from what is held. */
+static inline uint32_t far_numbers(const float *frame, const float *held, float threshold)
+{
+    const __m256 fresh = _mm256_loadu_ps(frame), old = _mm256_loadu_ps(held);
+    const __m256i same = _mm256_cmpeq_epi32(_mm256_castps_si256(fresh), _mm256_castps_si256(old));
+    const __m256 apart = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(fresh, old));
+    const __m256 over = _mm256_cmp_ps(apart, _mm256_set1_ps(threshold), _CMP_GT_OQ);
+    const int bits = _mm256_movemask_ps(threshold > 0.0f ? over : _mm256_castsi256_ps(same));
+    return (uint32_t)(threshold > 0.0f ? bits : bits ^ 0xFF);
+}
+
+/* Eight pixels of 3 channels. */
+static inline uint32_t gate_eight(const float *frame, float *held, float threshold)
+{
+    uint32_t far = far_numbers(frame, held, threshold), bits = 0;
+    far |= far_numbers(frame + 8, held + 8, threshold) << 8 | far_numbers(frame + 16, held + 16, threshold) << 16;
+    while (far) {
+        const uint32_t p = (uint32_t)__builtin_ctz(far) / 3;
+        memcpy(held + p * 3, frame + p * 3, 3 * sizeof *held);
+        bits |= UINT32_C(1) << p;
+        far &= ~(UINT32_C(7) << p * 3);
+    }
+    return bits;
+}
+
+size_t fg_gate_f32_avx2(const fg_gate_f32_args *args)
+{
+    if (args->channels != 3) return gate_f32(args);
+    size_t fired = 0;
+    for (size_t base = 0; base < args->pixels; base += 64) {
+        const size_t pixels = fg_at_most(args->pixels - base, 64), whole = pixels / 8 * 8;
+        const float *frame = args->frame + base * 3;
+        float *held = args->held + base * 3;
+        uint64_t bits = 0;
+        if (memcmp(frame, held, whole * 3 * sizeof *held) != 0) {
+            for (size_t i = 0; i < whole; i += 8)
+                bits |= (uint64_t)gate_eight(frame + i * 3, held + i * 3, args->threshold) << i;
+        }
+        if (whole < pixels) bits |= gate_floats(args, base + whole, pixels - whole) << whole;
+        args->mask[base / 64] = bits;
+        fired += (size_t)__builtin_popcountll(bits);
+    }
+    return fired;
+}
 
 /* --- gate_u8 --- */
 enum { GROUP = 64, PART = 32 };

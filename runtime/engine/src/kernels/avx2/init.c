@@ -14,6 +14,8 @@ void fg_kernels_init_avx2(fg_kernels *kernels)
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx2;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx2;
     fill_pointwise(kernels);
+    kernels->finite_f32 = fg_finite_f32_avx2;
+    kernels->gate_f32 = fg_gate_f32_avx2;
     kernels->gate_u8 = fg_gate_u8_avx2;
     kernels->normalize_u8 = fg_normalize_u8_avx2;
     kernels->resize_row_u8 = fg_resize_row_u8_avx2;

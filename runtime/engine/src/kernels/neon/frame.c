@@ -1,16 +1,34 @@
-/* frame.c: kernels on camera bytes with NEON, three channels above all. Ends of rows, where whole vectors would reach
+/* frame.c: kernels on frames with NEON, three channels above all. Ends of rows, where whole vectors would reach
  * beyond them, take the same steps on copies. */
 #include "neon.h"
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 
-#include <arm_neon.h>
-
 #include "../frame_tmpl.h"
+#include "vector.h"
 
 enum { NO = 0x80 }; /* in a table of indices: a byte of 0 */
 
-/* --- gate_u8 --- */
+/* --- finite_f32 --- */
+/* 0 times a number that is not finite is NaN, and stays so in a sum. */
+uint32_t fg_finite_f32_neon(const float *x, size_t count)
+{
+    const float32x4_t zero = vdupq_n_f32(0.0f);
+    float32x4_t a = zero, b = zero, c = zero, d = zero, v[4];
+    const float *const end = x + count / 16 * 16;
+    for (; x < end; x += 16) {
+        load_four(x, v);
+        a = vfmaq_f32(a, v[0], zero);
+        b = vfmaq_f32(b, v[1], zero);
+        c = vfmaq_f32(c, v[2], zero);
+        d = vfmaq_f32(d, v[3], zero);
+    }
+    a = vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d));
+    const float32x2_t pair = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(pair, 0) + vget_lane_f32(pair, 1) == 0.0f && finite_f32(x, count % 16);
+}
+
+/* --- gate_f32 --- */
 enum { GROUP = 64, PART = 16 };
 
 static inline uint32_t bits_of(uint8x16_t set)
@@ -22,6 +40,80 @@ static inline uint32_t bits_of(uint8x16_t set)
     return vget_lane_u16(vreinterpret_u16_u8(vpadd_u8(sum, sum)), 0);
 }
 
+FG_INLINE int any_bit(uint32x4_t set)
+{
+    const uint32x2_t half = vorr_u32(vget_low_u32(set), vget_high_u32(set));
+    return vget_lane_u64(vreinterpret_u64_u32(half), 0) != 0;
+}
+
+FG_INLINE uint32x4_t bits_differ(float32x4_t a, float32x4_t b)
+{
+    return veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+}
+
+/* A multiple of PART numbers. */
+FG_INLINE int floats_differ(const float *a, const float *b, size_t count)
+{
+    uint32x4_t differ = vdupq_n_u32(0);
+    for (const float *const end = a + count; a < end; a += PART, b += PART) {
+        float32x4_t x[4], y[4];
+        load_four(a, x);
+        load_four(b, y);
+        for (size_t k = 0; k < 4; k++) differ = vorrq_u32(differ, bits_differ(x[k], y[k]));
+    }
+    return any_bit(differ);
+}
+
+/* Four pixels of three channels; which fired. */
+FG_INLINE uint16x4_t gate_four(const float *frame, float *held, float threshold)
+{
+    const float32x4x3_t fresh = vld3q_f32(frame);
+    float32x4x3_t old = vld3q_f32(held);
+    uint32x4_t fires;
+    if (threshold > 0.0f) {
+        float32x4_t apart = vmaxq_f32(vabdq_f32(fresh.val[0], old.val[0]), vabdq_f32(fresh.val[1], old.val[1]));
+        apart = vmaxq_f32(apart, vabdq_f32(fresh.val[2], old.val[2]));
+        fires = vcgtq_f32(apart, vdupq_n_f32(threshold));
+    } else {
+        uint32x4_t differ = vorrq_u32(bits_differ(fresh.val[0], old.val[0]), bits_differ(fresh.val[1], old.val[1]));
+        differ = vorrq_u32(differ, bits_differ(fresh.val[2], old.val[2]));
+        fires = vtstq_u32(differ, differ);
+    }
+    if (any_bit(fires)) {
+        for (size_t c = 0; c < 3; c++) old.val[c] = vbslq_f32(fires, fresh.val[c], old.val[c]);
+        vst3q_f32(held, old);
+    }
+    return vmovn_u32(fires);
+}
+
+FG_INLINE uint32_t gate_sixteen(const float *frame, float *held, float threshold)
+{
+    const uint16x4_t a = gate_four(frame, held, threshold), b = gate_four(frame + 12, held + 12, threshold);
+    const uint16x4_t c = gate_four(frame + 24, held + 24, threshold), d = gate_four(frame + 36, held + 36, threshold);
+    return bits_of(vcombine_u8(vmovn_u16(vcombine_u16(a, b)), vmovn_u16(vcombine_u16(c, d))));
+}
+
+size_t fg_gate_f32_neon(const fg_gate_f32_args *args)
+{
+    if (args->channels != 3) return gate_f32(args);
+    size_t fired = 0;
+    for (size_t base = 0; base < args->pixels; base += GROUP) {
+        const size_t pixels = fg_at_most(args->pixels - base, GROUP), whole = pixels / PART * PART;
+        const float *frame = args->frame + base * 3;
+        float *held = args->held + base * 3;
+        uint64_t bits = 0;
+        if (floats_differ(frame, held, whole * 3)) {
+            for (size_t i = 0; i < whole; i += PART)
+                bits |= (uint64_t)gate_sixteen(frame + i * 3, held + i * 3, args->threshold) << i;
+        }
+        if (whole < pixels) bits |= gate_floats(args, base + whole, pixels - whole) << whole;
+        args->mask[base / GROUP] = bits;
+        fired += (size_t)__builtin_popcountll(bits);
+    }
+    return fired;
+}
+
+/* --- gate_u8 --- */
 /* 16 pixels of 3 channels. */
 static inline uint32_t gate_part(const uint8_t *frame, uint8_t *held, uint8x16_t threshold)
 {

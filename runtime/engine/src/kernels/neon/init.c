@@ -27,6 +27,8 @@ void fg_kernels_init_neon(fg_kernels *kernels)
     kernels->winograd_output_f32 = fg_winograd_output_f32_neon;
     kernels->distance_f32 = fg_distance_f32_neon;
     kernels->judge_f32 = fg_judge_f32_neon;
+    kernels->finite_f32 = fg_finite_f32_neon;
+    kernels->gate_f32 = fg_gate_f32_neon;
     kernels->gate_u8 = fg_gate_u8_neon;
     kernels->normalize_u8 = fg_normalize_u8_neon;
     kernels->resize_row_u8 = fg_resize_row_u8_neon;

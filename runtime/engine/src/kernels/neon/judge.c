@@ -4,26 +4,13 @@
 
 #if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
 
-#include <arm_neon.h>
-
-#include "../loops.h"
+#include "vector.h"
 
 enum { VECTOR = 4, FOUR = 4 * VECTOR };
 
 typedef struct lanes {
     float32x4_t low, high;
 } lanes;
-
-/* Four vectors in one instruction, where there is one. */
-FG_INLINE void load_four(const float *from, float32x4_t *v)
-{
-#if defined(__aarch64__)
-    const float32x4x4_t four = vld1q_f32_x4(from);
-    v[0] = four.val[0], v[1] = four.val[1], v[2] = four.val[2], v[3] = four.val[3];
-#else
-    for (size_t i = 0; i < 4; i++) v[i] = vld1q_f32(from + i * VECTOR);
-#endif
-}
 
 FG_INLINE void copy_four(float *to, const float *from)
 {

@@ -6,6 +6,8 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#include "../loops.h"
+
 /* In a vector too, because Armv7's scalar unit treats subnormal numbers differently. */
 static inline float32x4_t load_part(const float *x, size_t count)
 {
@@ -19,6 +21,17 @@ static inline void store_part(float *x, float32x4_t v, size_t count)
     float part[4];
     vst1q_f32(part, v);
     memcpy(x, part, count * sizeof *x);
+}
+
+/* Four vectors in one instruction, where there is one. */
+FG_INLINE void load_four(const float *from, float32x4_t *v)
+{
+#if defined(__aarch64__)
+    const float32x4x4_t four = vld1q_f32_x4(from);
+    v[0] = four.val[0], v[1] = four.val[1], v[2] = four.val[2], v[3] = four.val[3];
+#else
+    for (size_t i = 0; i < 4; i++) v[i] = vld1q_f32(from + 4 * i);
+#endif
 }
 
 #define vec float32x4_t

@@ -19,6 +19,8 @@ void fg_kernels_init_ref(fg_kernels *kernels)
     kernels->winograd_output_f32 = fg_winograd_output_f32_ref;
     fill_pointwise(kernels);
     kernels->activation_f32 = fg_activation_f32_ref;
+    kernels->finite_f32 = finite_f32;
+    kernels->gate_f32 = gate_f32;
     kernels->gate_u8 = gate_u8;
     kernels->normalize_u8 = normalize_u8;
     kernels->resize_row_u8 = resize_row_u8;
