@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converters.passes.fuse_activation import fuse_activation
-from runtime.reference.graph import Activation, Binary, Matmul, SkipKind, SkipUpdate
+from runtime.reference.graph import Activation, Binary, Concat, Matmul, SkipKind, SkipUpdate
 
 
 def test_every_host(network) -> None:
@@ -47,4 +47,33 @@ def test_residuals_are_added_before_the_activation(network) -> None:
         before = n.finish(n.unary(y, Activation.RELU))
         after = fuse_activation(before)
         assert n.ops(after) == ops
+        assert n.same(before, after, 0)
+
+
+def side_by_side(n, *parts: str) -> str:
+    return n.node(Concat(2), list(parts), (*n.extents(parts[0])[:2], sum(n.extents(part)[2] for part in parts)))
+
+
+def test_through_concatenations(network) -> None:
+    n = network()
+    inner = side_by_side(n, n.conv("x", 2), n.conv("x", 3))
+    y = side_by_side(n, inner, n.binary(Binary.MUL, "x", "x"), n.conv("x", 1))
+    before = n.finish(n.unary(y, Activation.RELU))
+    after = fuse_activation(before)
+    assert n.ops(after) == ["conv2d+relu", "conv2d+relu", "concat", "binary+relu", "conv2d+relu", "concat"]
+    assert after.outputs == before.outputs
+    assert n.same(before, after, 0)
+
+
+def test_not_through_a_concatenation_with_another_part(network) -> None:
+    for other in ("x", "a part that has an activation", "a part that others read"):
+        n = network()
+        part = n.conv("x", 2)
+        outputs = [part] if other.endswith("read") else []
+        if other.endswith("activation"):
+            part = n.unary(part, Activation.TANH)
+        y = n.unary(side_by_side(n, n.conv("x", 2), "x" if other == "x" else part), Activation.RELU)
+        before = n.finish(y, *outputs)
+        after = fuse_activation(before)
+        assert n.ops(after)[-2:] == ["concat", "unary+relu"]
         assert n.same(before, after, 0)
