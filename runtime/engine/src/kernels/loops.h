@@ -15,7 +15,7 @@
 #define FG_INDEPENDENT
 #endif
 
-/* A short loop, seldom run, that should be small. */
+/* A loop that vectors would make longer and not quicker. */
 #if defined(__clang__)
 #define FG_SCALAR _Pragma("clang loop vectorize(disable) unroll(disable)")
 #elif defined(__GNUC__)

@@ -36,7 +36,8 @@ static float run_max(const float *x, size_t count)
     return JOIN(fg_max, lane);
 }
 
-static void accumulate_f32(uint32_t kind, float *restrict accumulator, const float *restrict x, size_t count)
+static FG_NOINLINE void accumulate_f32(uint32_t kind, float *restrict accumulator, const float *restrict x,
+                                       size_t count)
 {
     switch (kind) {
     case FG_REDUCE_MAX:

@@ -1,38 +1,50 @@
 /* softmax_tmpl.h: softmax and its logarithm. Included by one file per instruction set; the compiler vectorises. */
 #include "runs_tmpl.h"
 
+/* Functions of their own, since what they call is long: out[j] = exp(x[j] - largest[j]), which is at most 1, */
+static FG_NOINLINE void decay(const float *largest, const float *x, float *out, size_t count)
+{
+    FG_INDEPENDENT
+    for (size_t j = 0; j < count; j++) out[j] = fg_exp_decay(largest[j] - x[j]);
+}
+
+/* and x[j] = log(x[j]). */
+static FG_NOINLINE void logarithms(float *x, size_t count)
+{
+    for (size_t j = 0; j < count; j++) x[j] = fg_log(x[j]);
+}
+
 static void softmax_run(const float *x, float *out, size_t count, uint32_t log)
 {
     const float largest = run_max(x, count);
+    float same[FG_CHUNK], power[FG_CHUNK], sum = 0.0f;
+    for (size_t j = 0; j < FG_CHUNK; j++) same[j] = largest;
+    for (size_t base = 0; base < count; base += FG_CHUNK) {
+        const size_t width = fg_at_most(count - base, FG_CHUNK);
+        decay(same, x + base, log ? power : out + base, width);
+        if (log) sum += run_sum(power, width);
+    }
     if (log) {
-        float sum = 0.0f;
-        for (size_t base = 0; base < count; base += FG_CHUNK) {
-            float power[FG_CHUNK];
-            const size_t width = fg_at_most(count - base, FG_CHUNK);
-            for (size_t i = 0; i < width; i++) power[i] = fg_exp_decay(largest - x[base + i]);
-            sum += run_sum(power, width);
-        }
-        const float log_sum = fg_log(sum);
+        logarithms(&sum, 1);
         FG_INDEPENDENT
-        for (size_t i = 0; i < count; i++) out[i] = (x[i] - largest) - log_sum;
+        for (size_t i = 0; i < count; i++) out[i] = (x[i] - largest) - sum;
         return;
     }
-    FG_INDEPENDENT
-    for (size_t i = 0; i < count; i++) out[i] = fg_exp_decay(largest - x[i]);
-    const float sum = run_sum(out, count);
+    sum = run_sum(out, count);
     for (size_t i = 0; i < count; i++) out[i] = out[i] / sum;
 }
 
 /* width <= FG_CHUNK neighbouring columns at once. */
 static void softmax_columns(const float *x, float *out, size_t count, size_t stride, size_t width, uint32_t log)
 {
-    float largest[FG_CHUNK], sum[FG_CHUNK] = {0};
+    float largest[FG_CHUNK], power[FG_CHUNK], sum[FG_CHUNK] = {0};
     memcpy(largest, x, width * sizeof *x);
     for (size_t i = 1; i < count; i++) accumulate_f32(FG_REDUCE_MAX, largest, x + i * stride, width);
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < width; j++) sum[j] += fg_exp_decay(largest[j] - x[i * stride + j]);
-    if (log)
-        for (size_t j = 0; j < width; j++) sum[j] = fg_log(sum[j]);
+    for (size_t i = 0; i < count; i++) {
+        decay(largest, x + i * stride, power, width);
+        accumulate_f32(FG_REDUCE_SUM, sum, power, width);
+    }
+    if (log) logarithms(sum, width);
     for (size_t i = 0; i < count; i++) {
         const float *from = x + i * stride;
         float *to = out + i * stride;
@@ -40,8 +52,8 @@ static void softmax_columns(const float *x, float *out, size_t count, size_t str
             FG_INDEPENDENT
             for (size_t j = 0; j < width; j++) to[j] = (from[j] - largest[j]) - sum[j];
         } else {
-            FG_INDEPENDENT
-            for (size_t j = 0; j < width; j++) to[j] = fg_exp_decay(largest[j] - from[j]) / sum[j];
+            decay(largest, from, to, width);
+            for (size_t j = 0; j < width; j++) to[j] /= sum[j];
         }
     }
 }
@@ -57,19 +69,21 @@ static void join_columns(uint32_t kind, float (*lane)[FG_CHUNK], size_t count, s
 static void softmax_rows(const float *x, float *out, size_t rows, size_t count, uint32_t log)
 {
     float column[FG_LANES][FG_CHUNK], lane[FG_LANES][FG_CHUNK], largest[FG_CHUNK];
-    for (size_t c = 0; c < count; c++)
+    for (size_t c = 0; c < count; c++) {
+        FG_SCALAR
         for (size_t j = 0; j < rows; j++) column[c][j] = lane[c][j] = x[j * count + c];
+    }
     join_columns(FG_REDUCE_MAX, lane, count, rows);
     memcpy(largest, lane[0], rows * sizeof *largest);
     for (size_t c = 0; c < count; c++) {
-        for (size_t j = 0; j < rows; j++) lane[c][j] = fg_exp_decay(largest[j] - column[c][j]);
+        decay(largest, column[c], lane[c], rows);
         for (size_t j = 0; j < rows; j++) column[c][j] = log ? column[c][j] - largest[j] : lane[c][j];
     }
     join_columns(FG_REDUCE_SUM, lane, count, rows);
-    if (log)
-        for (size_t j = 0; j < rows; j++) lane[0][j] = fg_log(lane[0][j]);
+    if (log) logarithms(lane[0], rows);
     for (size_t c = 0; c < count; c++) {
         for (size_t j = 0; j < rows; j++) column[c][j] = log ? column[c][j] - lane[0][j] : column[c][j] / lane[0][j];
+        FG_SCALAR
         for (size_t j = 0; j < rows; j++) out[j * count + c] = column[c][j];
     }
 }
