@@ -122,6 +122,18 @@ void fg_mask_to_bytes(const uint64_t *mask, uint32_t rows, uint32_t cols, uint8_
     }
 }
 
+/* out[j] |= in[j - 1], in[j] and in[j + 1], of rows that have as many words. */
+static void or_neighbours(uint64_t *out, uint32_t words, const uint64_t *in)
+{
+    uint64_t before = 0, word = in[0];
+    for (uint32_t i = 0; i < words; i++) {
+        const uint64_t next = i + 1 < words ? in[i + 1] : 0;
+        out[i] |= word | word << 1 | word >> 1 | before >> 63 | next << 63;
+        before = word;
+        word = next;
+    }
+}
+
 void fg_mask_or_shifted(uint64_t *out, uint32_t out_words, const uint64_t *in, uint32_t in_words, int64_t shift)
 {
     int64_t word_shift = shift >= 0 ? shift / 64 : -((-shift + 63) / 64);
@@ -167,24 +179,69 @@ size_t fg_mask_window_scratch(const fg_window *window, uint32_t in_cols, uint32_
     return (size_t)fg_mask_words(in_cols) + fg_mask_words(spread_cols(window, out_cols));
 }
 
+/* Rows from the first one with a set bit to the last; first and end equal: there is none. */
+static void set_rows(const uint64_t *mask, uint32_t rows, uint32_t words, int64_t *first, int64_t *end)
+{
+    size_t low = 0, high = (size_t)rows * words;
+    while (low < high && !mask[low]) low++;
+    while (high > low && !mask[high - 1]) high--;
+    *first = (int64_t)(low / words);
+    *end = (int64_t)((high + words - 1) / words);
+}
+
+/* Words of the rows that a window reads, joined; whether any bit is set. */
+static uint64_t join_window_rows(const fg_window *window, const uint64_t *in, int64_t first, int64_t in_rows,
+                                 uint32_t words, uint64_t *column)
+{
+    const int64_t step = window->dilation_h;
+    int64_t row = first, end = first + step * window->kernel_h;
+    uint64_t any = 0;
+    while (row < 0) row += step;
+    if (end > in_rows) end = in_rows;
+    for (uint32_t w = 0; w < words; w++) {
+        uint64_t word = 0;
+        for (int64_t r = row; r < end; r += step) word |= in[(size_t)r * words + w];
+        column[w] = word;
+        any |= word;
+    }
+    return any;
+}
+
+/* A pixel of its own for every pixel. */
+static int is_pointwise(const fg_window *w, uint32_t in_rows, uint32_t in_cols, uint32_t out_rows, uint32_t out_cols)
+{
+    return w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 && !w->pad_top &&
+           !w->pad_left && in_rows == out_rows && in_cols == out_cols;
+}
+
 void fg_mask_window(const fg_window *window, const uint64_t *in, uint32_t in_rows, uint32_t in_cols, uint64_t *out,
                     uint32_t out_rows, uint32_t out_cols, uint64_t *scratch)
 {
     uint32_t in_words = fg_mask_words(in_cols), out_words = fg_mask_words(out_cols);
     uint32_t spread = spread_cols(window, out_cols), spread_words = fg_mask_words(spread);
     uint64_t *column = scratch, *dilated = scratch + in_words;
-    for (uint32_t i = 0; i < out_rows; i++, out += out_words) {
-        fg_mask_clear(column, in_words);
-        for (uint32_t k = 0; k < window->kernel_h; k++) {
-            int64_t row = (int64_t)i * window->stride_h - window->pad_top + (int64_t)k * window->dilation_h;
-            if (row >= 0 && row < (int64_t)in_rows) fg_mask_or(column, in + (size_t)row * in_words, in_words);
-        }
-        if (!fg_mask_any(column, in_words)) continue;
+    const int centred = window->kernel_w == 3 && window->dilation_w == 1 && window->pad_left == 1;
+    if (is_pointwise(window, in_rows, in_cols, out_rows, out_cols)) {
+        fg_mask_or(out, in, (size_t)in_rows * in_words);
+        return;
+    }
+    int64_t low, high, step = window->stride_h, reach = (int64_t)(window->kernel_h - 1) * window->dilation_h;
+    set_rows(in, in_rows, in_words, &low, &high);
+    if (low == high) return;
+    low = low + window->pad_top - reach; /* output rows whose windows reach a set row: times the stride at least this */
+    low = low > 0 ? (low + step - 1) / step : 0;
+    high = (high - 1 + window->pad_top) / step + 1;
+    out += (size_t)low * out_words;
+    for (int64_t i = low; i < high && i < (int64_t)out_rows; i++, out += out_words) {
+        if (!join_window_rows(window, in, i * step - window->pad_top, in_rows, in_words, column)) continue;
         uint64_t *target = window->stride_w == 1 ? out : dilated;
         if (target == dilated) fg_mask_clear(dilated, spread_words);
-        for (uint32_t k = 0; k < window->kernel_w; k++) {
-            int64_t shift = (int64_t)k * window->dilation_w - window->pad_left;
-            fg_mask_or_shifted(target, target == out ? out_words : spread_words, column, in_words, shift);
+        const uint32_t words = target == out ? out_words : spread_words;
+        if (centred && words == in_words) {
+            or_neighbours(target, words, column);
+        } else {
+            for (uint32_t k = 0; k < window->kernel_w; k++)
+                fg_mask_or_shifted(target, words, column, in_words, (int64_t)k * window->dilation_w - window->pad_left);
         }
         if (target == dilated) {
             dilated[spread_words - 1] &= fg_mask_tail(spread);

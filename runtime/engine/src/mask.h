@@ -26,12 +26,11 @@ static inline uint32_t fg_mask_lowest(uint64_t word) { return (uint32_t)__builti
 static inline uint32_t fg_mask_run(uint64_t word, uint32_t bit)
 {
     uint64_t clear = ~(word >> bit);
-    uint32_t most = 64u - bit, run = clear ? fg_mask_lowest(clear) : 64u;
-    return run < most ? run : most;
+    return clear ? fg_mask_lowest(clear) : 64u;
 }
 
-/* The bits of a word from bit (0 to 64) on. */
-static inline uint64_t fg_mask_after(uint64_t word, uint32_t bit) { return bit < 64u ? word >> bit << bit : 0; }
+/* A word without the lowest bits that are set one after the other: adding the lowest carries through them. */
+static inline uint64_t fg_mask_behind_run(uint64_t word) { return word & (word + (word & (0 - word))); }
 
 void fg_mask_clear(uint64_t *mask, size_t words);
 void fg_mask_fill(uint64_t *mask, uint32_t rows, uint32_t cols);

@@ -18,12 +18,16 @@ typedef struct node_work {
     float limit;   /* of the distance kernel's result */
 } node_work;
 
+typedef uint32_t four_pixels __attribute__((vector_size(16)));
+
 /* Lists the set bits of a word, bit 0 being pixel first; how many. Most often they follow each other. */
 static uint32_t next_pixels(uint32_t *pixels, uint32_t first, uint64_t word)
 {
     uint32_t bit = fg_mask_lowest(word), run = fg_mask_run(word, bit), n = 0;
-    for (; n < run; n++) pixels[n] = first + bit + n;
-    for (word = fg_mask_after(word, bit + run); word; word &= word - 1) pixels[n++] = first + fg_mask_lowest(word);
+    four_pixels four = (four_pixels){0, 1, 2, 3} + (first + bit);
+    for (; n < run; n += FG_LISTED_MORE + 1, four += FG_LISTED_MORE + 1) memcpy(pixels + n, &four, sizeof four);
+    n = run;
+    for (word = fg_mask_behind_run(word); word; word &= word - 1) pixels[n++] = first + fg_mask_lowest(word);
     return n;
 }
 
@@ -31,10 +35,10 @@ uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, 
                         uint32_t *chunk_count)
 {
     uint32_t n = 0, chunks = 0, words = fg_mask_words(cols);
-    for (uint32_t row = 0; row < rows; row++, mask += words) {
-        for (uint32_t w = 0; w < words; w++) {
-            if (mask[w]) n += next_pixels(stream->pixels + n, row * cols + w * 64u, mask[w]);
-        }
+    for (uint32_t w = 0; w < rows * words; w++) { /* most are 0 */
+        if (!mask[w]) continue;
+        const uint32_t row = w / words;
+        n += next_pixels(stream->pixels + n, row * cols + (w - row * words) * 64u, mask[w]);
     }
     for (uint32_t start = 0; start < n; start += chunk) stream->chunks[chunks++] = start;
     stream->chunks[chunks] = n;
@@ -124,16 +128,28 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
     }
 }
 
-/* A value's numbers at scattered pixels, asked for before they are needed: most were last touched a frame ago. A run of
- * pixels the machine follows by itself. Always inline: GCC takes a function that only prefetches for one that does
- * nothing, and drops the call. */
+/* A value's numbers at scattered pixels, run by run, asked for before they are needed: most were last touched a frame
+ * ago. A long run the machine follows by itself. Always inline: GCC takes a function that only prefetches for one that
+ * does nothing, and drops the call. */
 FG_INLINE void prefetch(const fg_value_state *value, const uint32_t *pixels, uint32_t count)
 {
-    size_t bytes = value->channels * sizeof(float);
-    if (bytes > FG_PREFETCH_BYTES) bytes = FG_PREFETCH_BYTES;
-    for (uint32_t i = 0; i < count; i++) {
+    const size_t step = value->stride * sizeof(float), bytes = value->channels * sizeof(float);
+    for (uint32_t i = 0, n; i < count; i += n) {
+        /* numbers that rise by 4 over 4 places follow each other; where they do not rise, asking wrongly does no harm
+         */
+        for (n = 1; i + n + 3 < count && pixels[i + n + 3] - pixels[i] == n + 3; n += 4) continue;
+        for (; i + n < count && pixels[i + n] - pixels[i] == n; n++) continue;
         const char *held = (const char *)fg_value_pixel(value, pixels[i]);
-        for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) __builtin_prefetch(held + at);
+        size_t left = (n - 1) * step + bytes;
+        if (left > FG_PREFETCH_BYTES) left = FG_PREFETCH_BYTES;
+        const char *const end = held + left;
+        for (; held + 3 * FG_CACHE_LINE < end; held += 4 * FG_CACHE_LINE) {
+            __builtin_prefetch(held);
+            __builtin_prefetch(held + FG_CACHE_LINE);
+            __builtin_prefetch(held + 2 * FG_CACHE_LINE);
+            __builtin_prefetch(held + 3 * FG_CACHE_LINE);
+        }
+        for (; held < end; held += FG_CACHE_LINE) __builtin_prefetch(held);
     }
 }
 
@@ -207,31 +223,37 @@ static void merge_run(const uint8_t *flag, uint32_t count, uint64_t *changed, ui
 }
 
 /* Turns the flags of candidates listed in row order into the changed mask and the residue. */
-static uint64_t merge_rows(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out)
+static uint64_t merge_rows(const fg_stream *stream, fg_node_state *state, const fg_value_state *out)
 {
     const uint8_t *flag = stream->flags;
-    uint64_t count = 0;
-    for (size_t w = 0; w < (size_t)out->rows * out->words; w++) {
+    const size_t words = (size_t)out->rows * out->words;
+    uint64_t count = 0, any_held = 0;
+    for (size_t w = 0; w < words; w++) {
         uint64_t candidates = stream->candidates[w], changed = 0, held = 0;
-        for (uint64_t rest = candidates; rest;) {
+        if (!candidates) {
+            out->mask[w] = 0;
+            continue;
+        }
+        for (uint64_t rest = candidates, behind; rest; rest = behind) {
             uint32_t bit = fg_mask_lowest(rest), run = fg_mask_run(rest, bit);
-            uint64_t bits = fg_mask_after(rest, bit) & ~fg_mask_after(rest, bit + run), part[2];
+            uint64_t part[2];
+            behind = fg_mask_behind_run(rest);
             merge_run(flag, run, &part[0], &part[1]);
-            changed |= part[0] << bit & bits;
-            held |= part[1] << bit & bits;
-            rest &= ~bits;
+            changed |= part[0] << bit & (rest ^ behind);
+            held |= part[1] << bit & (rest ^ behind);
             flag += run;
         }
         out->mask[w] = changed;
         count += (uint64_t)__builtin_popcountll(changed);
+        any_held |= held;
         if (state->residue) state->residue[w] = (state->residue[w] & ~candidates) | held;
     }
+    state->residue_any = any_held != 0 || (state->residue_any && fg_mask_any(state->residue, words));
     return count;
 }
 
 /* The same for candidates listed block by block. */
-static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state, const fg_value_state *out,
-                             uint32_t count)
+static uint64_t merge_blocks(const fg_stream *stream, fg_node_state *state, const fg_value_state *out, uint32_t count)
 {
     size_t words = (size_t)out->rows * out->words;
     fg_mask_clear(out->mask, words);
@@ -241,6 +263,7 @@ static uint64_t merge_blocks(const fg_stream *stream, const fg_node_state *state
         if (stream->flags[i] == FG_PIXEL_CHANGED) fg_mask_set(out->mask + (size_t)row * out->words, col);
         if (stream->flags[i] == FG_PIXEL_HELD) fg_mask_set(state->residue + (size_t)row * out->words, col);
     }
+    state->residue_any = state->residue && fg_mask_any(state->residue, words);
     return fg_mask_count(out->mask, words);
 }
 
@@ -477,7 +500,6 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         if (square && work.gated) /* what was not computed of their squares may differ in the last bits */
             fg_mask_or_blocks(state->residue, stream->candidates, out->rows, out->cols, square);
         state->changed = work.side > 1 ? merge_blocks(stream, state, out, count) : merge_rows(stream, state, out);
-        state->residue_any = state->residue && fg_mask_any(state->residue, words);
     }
     out->changed = state->changed > 0;
     state->stale |= out->changed;

@@ -290,7 +290,7 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
     }
     layout->candidates = take(a, words, sizeof(uint64_t));
     layout->footprint = take(a, footprint, 1);
-    layout->pixels = take(a, pixels, sizeof(uint32_t));
+    layout->pixels = take(a, pixels + FG_LISTED_MORE, sizeof(uint32_t));
     layout->chunks = take(a, pixels + 1, sizeof(uint32_t));
     layout->flags = take(a, pixels + 7, 1); /* read eight at a time */
     layout->moved = take(a, skip_words, sizeof(uint64_t));

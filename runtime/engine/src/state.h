@@ -81,6 +81,7 @@ enum {
     FG_SMALL_COST = 1 << 20, /* of a push without gating: not worth a thought */
     FG_SURELY_DEAR = 2,      /* one push in which gates cost much more than they saved, or two in a row */
     FG_BUSY_PUSHES = 64,     /* at most, until gates are tried again */
+    FG_LISTED_MORE = 3,      /* pixels that listing writes behind the last one, at most */
     FG_MAX_THREADS = 256
 };
 

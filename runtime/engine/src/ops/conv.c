@@ -145,6 +145,8 @@ void fg_conv_init(const fg_op_context *context)
     int joined = s->groups == 1 && ((a->dilation_w == 1 && fg_value_is_packed(x)) || a->kernel_w == 1);
     s->long_taps = joined ? (size_t)a->kernel_h : s->taps;
     s->long_depth = joined ? (size_t)a->kernel_w * s->group_in : s->group_in;
+    s->point = s->taps == 1 && a->stride_h == 1 && a->stride_w == 1 && s->row_count == out->rows &&
+               s->col_count == out->cols && x->rows == out->rows && x->cols == out->cols;
     uint32_t across = (uint32_t)(s->long_taps / (size_t)a->kernel_h);
     for (uint32_t t = 0; t < s->long_taps; t++) {
         s->offsets[t] = (ptrdiff_t)(t / across) * row_step + (ptrdiff_t)(t % across) * col_step;
@@ -272,6 +274,21 @@ static int reads_weights_twice(const conv_state *s, uint32_t inside, uint32_t co
            (size_t)s->taps * s->group_in * s->group_out >= MANY_WEIGHTS;
 }
 
+/* Pixels of a convolution that reads just those: no rows need to be told apart. */
+static void point_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
+{
+    const conv_scratch *scratch = &call->scratch;
+    const float *x = call->x->data;
+    float *to = call->out;
+    const size_t step = call->x->stride, out_stride = call->out_stride;
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < count; i++, to += out_stride)
+    {
+        scratch->x[i] = x + pixels[i] * step;
+        scratch->to[i] = to;
+    }
+    run_pixels(call, scratch->x, scratch->to, count, call->s->offsets, 1, call->s->group_in, call->weights);
+}
+
 static void gemm_pixels(const conv_call *call, const uint32_t *pixels, uint32_t count)
 {
     const conv_state *s = call->s;
@@ -308,6 +325,8 @@ static void conv_compute(const fg_op_context *context, const uint32_t *pixels, u
         fg_separable_compute(context->before, &call, pixels, count, (uint8_t *)memory + own);
     } else if (call.s->depthwise) {
         fg_depthwise_pixels(&call, pixels, count);
+    } else if (call.s->point) {
+        point_pixels(&call, pixels, count);
     } else {
         gemm_pixels(&call, pixels, count);
     }

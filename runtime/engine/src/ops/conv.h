@@ -14,6 +14,7 @@ typedef struct conv_state {
     uint32_t panels; /* per group */
     uint32_t taps;   /* kernel_h * kernel_w */
     uint32_t depthwise;
+    uint32_t point;                                      /* an output pixel reads the input's in its place */
     uint32_t pixels, cols;                               /* of the output */
     uint32_t row_begin, row_count, col_begin, col_count; /* of the interior */
     uint32_t fused;                                      /* the kernels apply the activation */
