@@ -249,7 +249,10 @@ static void check_pool_f32_with(context *c, const fg_kernels *kernels)
         float *x = random_floats(random, span + channels, round % 3 ? FILL_PLAIN : FILL_SPECIAL);
         ptrdiff_t taps[12];
         for (size_t t = 0; t < tap_count; t++) taps[t] = (ptrdiff_t)random_below(random, 200);
+        const uint32_t no_minus = round % 4 == 1;
+        for (size_t i = 0; no_minus && i < span + channels; i++) x[i] = x[i] == 0.0f ? 0.0f : x[i];
         fg_pool_f32_args args = {.kind = round % 2 ? FG_REDUCE_MAX : FG_REDUCE_MEAN,
+                                 .no_minus = no_minus,
                                  .x = x,
                                  .x_step = random_below(random, 2 * channels),
                                  .taps = taps,
@@ -285,7 +288,7 @@ static void bench_pool_f32(context *c)
     static float x[3 * ROW], out[PIXELS * CHANNELS];
     ptrdiff_t taps[9];
     for (ptrdiff_t t = 0; t < 9; t++) taps[t] = t / 3 * ROW + t % 3 * CHANNELS;
-    fg_pool_f32_args args = {FG_REDUCE_MAX, x, (size_t)2 * CHANNELS, taps, 9, CHANNELS, PIXELS, 9.0f, out, CHANNELS};
+    fg_pool_f32_args args = {FG_REDUCE_MAX, 0, x, (size_t)2 * CHANNELS, taps, 9, CHANNELS, PIXELS, 9.0f, out, CHANNELS};
     BENCH(c, "pool_f32 max 3x3", CHANNELS * PIXELS, c->isa.pool_f32(&args));
     args.kind = FG_REDUCE_MEAN;
     BENCH(c, "pool_f32 mean 3x3", CHANNELS * PIXELS, c->isa.pool_f32(&args));

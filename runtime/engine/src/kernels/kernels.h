@@ -141,7 +141,8 @@ typedef struct fg_permute_f32_args {
 /* out[i * out_step + c] = x[i * x_step + taps[t] + c] joined over the taps t in order, as accumulate_f32 does; mean:
  * the sum, divided by divisor. tap_count is at least 1; out does not overlap x. */
 typedef struct fg_pool_f32_args {
-    uint32_t kind; /* FG_REDUCE_MAX or FG_REDUCE_MEAN */
+    uint32_t kind;     /* FG_REDUCE_MAX or FG_REDUCE_MEAN */
+    uint32_t no_minus; /* for a maximum: x holds no -0 */
     const float *x;
     size_t x_step;
     const ptrdiff_t *taps;

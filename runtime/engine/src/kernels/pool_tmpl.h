@@ -8,11 +8,17 @@
 
 #define POOL_UNROLL _Pragma("GCC unroll 8")
 
+enum { MAX_PLAIN = FG_REDUCE_COUNT }; /* a maximum of numbers of which none is -0 */
+
 FG_INLINE void join_numbers(const uint32_t kind, fg_vector *joined, const float *from)
 {
     fg_vector x;
     memcpy(&x, from, sizeof x);
-    *joined = kind == FG_REDUCE_MAX ? fg_larger(*joined, x) : *joined + x;
+    if (kind == MAX_PLAIN) {
+        *joined = fg_larger_plain(*joined, x);
+    } else {
+        *joined = kind == FG_REDUCE_MAX ? fg_larger(*joined, x) : *joined + x;
+    }
 }
 
 /* count registers of channels of one pixel; kind and count are constants at every call. */
@@ -31,7 +37,7 @@ FG_INLINE void pool_registers(const fg_pool_f32_args *args, const uint32_t kind,
     }
     POOL_UNROLL
     for (size_t k = 0; k < count; k++) {
-        if (kind != FG_REDUCE_MAX) joined[k] /= args->divisor;
+        if (kind == FG_REDUCE_MEAN) joined[k] /= args->divisor;
         memcpy(out + k * FG_WIDTH, &joined[k], sizeof joined[k]);
     }
 }
@@ -41,9 +47,9 @@ FG_INLINE float pool_channel(const fg_pool_f32_args *args, const uint32_t kind, 
     float joined = x[args->taps[0]];
     for (size_t t = 1; t < args->tap_count; t++) {
         const float value = x[args->taps[t]];
-        joined = kind == FG_REDUCE_MAX ? fg_max(joined, value) : joined + value;
+        joined = kind == FG_REDUCE_MEAN ? joined + value : fg_max(joined, value);
     }
-    return kind == FG_REDUCE_MAX ? joined : joined / args->divisor;
+    return kind == FG_REDUCE_MEAN ? joined / args->divisor : joined;
 }
 
 #define REST(count)                                                                                                    \
@@ -72,9 +78,11 @@ FG_INLINE void pool_kind(const fg_pool_f32_args *args, const uint32_t kind)
 
 static void pool_f32(const fg_pool_f32_args *args)
 {
-    if (args->kind == FG_REDUCE_MAX) {
-        pool_kind(args, FG_REDUCE_MAX);
-    } else {
+    if (args->kind != FG_REDUCE_MAX) {
         pool_kind(args, FG_REDUCE_MEAN);
+    } else if (FG_LARGER_PLAIN && args->no_minus) {
+        pool_kind(args, MAX_PLAIN);
+    } else {
+        pool_kind(args, FG_REDUCE_MAX);
     }
 }

@@ -95,6 +95,17 @@ static size_t list_taps(const fg_op_context *context, axis_window v, axis_window
     return count;
 }
 
+/* Whether no number of a value can be -0: a convolution adds a bias that is none, and what is below 0 becomes 0. */
+static uint32_t has_no_minus_zero(const fg_op_context *context, uint32_t value)
+{
+    const fg_value_record *record = &context->graph->values[value];
+    if (record->kind != FG_VALUE_NODE) return 0;
+    const fg_node_record *node = &context->graph->nodes[record->producer];
+    return node->op == FG_OP_CONV2D && node->activation == FG_ACT_RELU &&
+           node->attributes.conv.residual == FG_RESIDUAL_NONE &&
+           (node->gate == FG_GATE_NONE || node->gate == FG_GATE_HOLD);
+}
+
 /* count pixels of one row whose windows hold the same taps, those of v and of the first pixel's h. */
 static void pool_run(const fg_op_context *context, axis_window v, axis_window h, uint32_t count, float *out,
                      size_t out_stride, ptrdiff_t *taps)
@@ -103,6 +114,7 @@ static void pool_run(const fg_op_context *context, axis_window v, axis_window h,
     const fg_value_state *x = fg_op_input(context, 0);
     size_t inside = v.first < v.last && h.first < h.last ? list_taps(context, v, h, taps) : 0;
     fg_pool_f32_args args = {.kind = a->kind == FG_POOL_MAX ? FG_REDUCE_MAX : FG_REDUCE_MEAN,
+                             .no_minus = has_no_minus_zero(context, context->inputs[0]),
                              .x_step = (size_t)a->stride_w * x->stride,
                              .taps = taps,
                              .tap_count = inside,

@@ -131,11 +131,14 @@ static inline uint32_t gate_part(const uint8_t *frame, uint8_t *held, uint8x16_t
 
 static inline int group_differs(const uint8_t *frame, const uint8_t *held)
 {
-    uint8x16_t differ = vdupq_n_u8(0);
-    for (size_t k = 0; k < GROUP * 3; k += 16)
-        differ = vorrq_u8(differ, veorq_u8(vld1q_u8(frame + k), vld1q_u8(held + k)));
-    const uint8x8_t half = vorr_u8(vget_low_u8(differ), vget_high_u8(differ));
-    return vget_lane_u64(vreinterpret_u64_u8(half), 0) != 0;
+    uint32x4_t differ = vdupq_n_u32(0);
+    for (size_t k = 0; k < GROUP * 3; k += 64) {
+        vec x[4], y[4];
+        load_four((const float *)(const void *)(frame + k), x);
+        load_four((const float *)(const void *)(held + k), y);
+        for (size_t i = 0; i < 4; i++) differ = vorrq_u32(differ, bits_differ(x[i], y[i]));
+    }
+    return any_bit(differ);
 }
 
 size_t fg_gate_u8_neon(const fg_gate_u8_args *args)

@@ -238,7 +238,14 @@ FG_INLINE void judge_fours(const fg_judge_f32_args *args, const int known)
             vst1q_f32(each, apart);
             EACH flags[k] = flag_of(args, x[k], held[k], each[k], 1);
         }
-        EACH if (commit && flags[k] == FG_PIXEL_CHANGED) copy(held[k], x[k], channels, known);
+        uint32_t four;
+        memcpy(&four, flags, sizeof four);
+        if (!commit || four == FG_PIXEL_HELD * 0x01010101u) continue;
+        if (four == FG_PIXEL_CHANGED * 0x01010101u) {
+            EACH copy(held[k], x[k], channels, known);
+        } else {
+            EACH if (flags[k] == FG_PIXEL_CHANGED) copy(held[k], x[k], channels, known);
+        }
     }
     judge(args, whole, 1, FG_NORM_L1, known);
 }
