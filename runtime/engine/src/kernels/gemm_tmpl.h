@@ -5,7 +5,10 @@
  *     vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
  *     ROWS_AT_ONCE in the first cache,
  *     COLUMN_STEP(left, rows): how many of left vectors a tile takes, 1 to 4; one that does not begin a panel ends in
- * it.
+ * it,
+ * and, where a machine spreads numbers to all lanes more quickly by permuting some of them than by loading all,
+ *     SPREAD_ROWS(rows, columns): of so many rows, vec_load_four(p): four numbers in every four lanes, and
+ *     vec_lane(v, lane): number lane, a literal, of them in all lanes.
  */
 #include "finish_tmpl.h"
 
@@ -19,12 +22,45 @@ typedef struct gemm_block {
     int first, last;
 } gemm_block;
 
+#ifdef SPREAD_ROWS
+/* One of four products of every row and column. */
+#define PRODUCT_OF_FOUR(lane)                                                                                          \
+    UNROLL                                                                                                             \
+    for (size_t v = 0; v < columns; v++)                                                                               \
+        w[v] = vec_load(weights + lane * FG_PANEL + v / per_panel * panel_floats + v % per_panel * VECTOR);            \
+    UNROLL                                                                                                             \
+    for (size_t r = 0; r < rows; r++) {                                                                                \
+        const vec value = r < spread ? vec_lane(four[r], lane) : vec_spread(x[r] + i + lane);                          \
+        UNROLL                                                                                                         \
+        for (size_t v = 0; v < columns; v++) sum[r * columns + v] = vec_fma(value, w[v], sum[r * columns + v]);        \
+    }
+
+FG_INLINE void four_products(const float *const *x, ptrdiff_t i, const float *weights, size_t panel_floats, vec *sum,
+                             const size_t rows, const size_t columns)
+{
+    const size_t per_panel = FG_PANEL / VECTOR, spread = SPREAD_ROWS(rows, columns);
+    vec four[MAX_ROWS], w[MAX_SUMS];
+    UNROLL
+    for (size_t r = 0; r < spread; r++) four[r] = vec_load_four(x[r] + i);
+    PRODUCT_OF_FOUR(0)
+    PRODUCT_OF_FOUR(1)
+    PRODUCT_OF_FOUR(2)
+    PRODUCT_OF_FOUR(3)
+}
+#endif
+
 /* sum[r * columns + v] += x[r][begin + i] * weights[i][v] for i < count in ascending order. */
 FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count, const float *weights,
                             size_t panel_floats, vec *sum, const size_t rows, const size_t columns)
 {
     const size_t per_panel = FG_PANEL / VECTOR;
-    for (ptrdiff_t i = begin; i < begin + (ptrdiff_t)count; i++, weights += FG_PANEL) {
+    const ptrdiff_t end = begin + (ptrdiff_t)count;
+    ptrdiff_t i = begin;
+#ifdef SPREAD_ROWS
+    for (; SPREAD_ROWS(rows, columns) > 0 && i + 4 <= end; i += 4, weights += 4 * FG_PANEL)
+        four_products(x, i, weights, panel_floats, sum, rows, columns);
+#endif
+    for (; i < end; i++, weights += FG_PANEL) {
         vec w[MAX_SUMS];
         UNROLL
         for (size_t v = 0; v < columns; v++)
