@@ -6,14 +6,17 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../include/framegate.h"
 
 #define CLOSED 0x80000000u /* flag of fg_pool.joined */
-#define SPINS 2000         /* some 20 microseconds: about the gap between two layers */
+#define SPIN 300000        /* nanoseconds: most gaps between two layers, and waits for another's last item */
+#define SHORT_SPIN 20000   /* from here on others who want the CPU may have it */
 #define MAX_THREADS 256
 
 typedef struct fg_worker {
@@ -48,6 +51,26 @@ static void relax(void)
 #endif
 }
 
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* Whether a value becomes number, or anything else if not equal, before it is time to sleep. */
+static int spin(const _Atomic uint32_t *value, uint32_t number, int equal)
+{
+    for (uint64_t start = now(), passed = 0; passed < SPIN; passed = now() - start) {
+        for (int i = 0; i < 32; i++) {
+            if ((atomic_load(value) == number) == equal) return 1;
+            relax();
+        }
+        if (passed > SHORT_SPIN) sched_yield();
+    }
+    return 0;
+}
+
 static void take_items(fg_pool *pool, uint32_t thread)
 {
     for (;;) {
@@ -67,10 +90,7 @@ static void leave(fg_pool *pool)
 
 static void await_run(fg_pool *pool, uint32_t seen)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&pool->generation) != seen) return;
-        relax();
-    }
+    if (spin(&pool->generation, seen, 0)) return;
     pthread_mutex_lock(&pool->mutex);
     pool->sleepers++;
     while (atomic_load(&pool->generation) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
@@ -162,8 +182,7 @@ void fg_pool_run(void *pool_pointer, fg_task function, void *context, uint32_t c
     next_generation(pool);
     take_items(pool, 0);
     atomic_fetch_or(&pool->joined, CLOSED);
-    for (int i = 0; i < SPINS && atomic_load(&pool->joined) != CLOSED; i++) relax();
-    if (atomic_load(&pool->joined) != CLOSED) {
+    if (!spin(&pool->joined, CLOSED, 1)) {
         pthread_mutex_lock(&pool->mutex);
         while (atomic_load(&pool->joined) != CLOSED) pthread_cond_wait(&pool->left, &pool->mutex);
         pthread_mutex_unlock(&pool->mutex);
