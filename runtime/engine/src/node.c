@@ -173,6 +173,27 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
     }
 }
 
+uint32_t fg_node_parts(const fg_stream *stream, const fg_op_entry *op, const fg_op_context *context, uint32_t pixels)
+{
+    const uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
+    if (threads == 1 || !op->parts || context->before || pixels >= FG_FEW_PIXELS * threads) return 1;
+    const uint32_t most = op->parts(context);
+    return most < 2 ? 1 : most < threads ? most : threads;
+}
+
+/* A chunk's part of the output channels, where there are parts. */
+static void run_part(void *shared, uint32_t item, uint32_t thread)
+{
+    const node_work *work = shared;
+    const fg_stream *stream = work->stream;
+    fg_op_context context = work->context;
+    const uint32_t chunk = item / context.parts, start = stream->chunks[chunk];
+    uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
+    context.part = item % context.parts;
+    fg_compute_in_place(work->op, &context, stream->pixels + start, stream->chunks[chunk + 1] - start,
+                        (float *)(void *)memory, memory + stream->tile_bytes);
+}
+
 static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 {
     const node_work *work = shared;
@@ -419,7 +440,13 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
         count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     }
     if (work->op->before) work->op->before(&work->context);
-    fg_run_chunks(stream, run_chunk, work, chunks);
+    const uint32_t parts = full ? fg_node_parts(stream, work->op, &work->context, count) : 1;
+    if (parts > 1) {
+        work->context.parts = parts;
+        fg_run_chunks(stream, run_part, work, chunks * parts);
+    } else {
+        fg_run_chunks(stream, run_chunk, work, chunks);
+    }
     return count;
 }
 

@@ -71,6 +71,7 @@ static inline void fg_value_place(fg_value_state *value, uint32_t first)
 
 enum {
     FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
+    FG_FEW_PIXELS = 64,       /* for one thread: the weights are read once more by each */
     FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
     FG_CROWDED = 2,          /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
@@ -120,6 +121,8 @@ void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
 /* node.c: computes a run of pixels to where they are held; tile: room for fg_chunk_pixels of them. */
 void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
                          float *tile, void *scratch);
+/* node.c: in how many parts of the output channels the pixels of a node, all in place, had better be computed. */
+uint32_t fg_node_parts(const fg_stream *stream, const fg_op_entry *op, const fg_op_context *context, uint32_t pixels);
 /* node.c: what is left of a push after every pixel of a node was computed in place. */
 void fg_node_all_changed(fg_stream *stream, uint32_t node);
 /* node.c: multiply-accumulates that kernels executed for a node in the last push, and for all of its pixels. */

@@ -269,6 +269,7 @@ typedef struct strip_work {
     fg_op_context context;
     uint32_t first, count, items; /* pixels */
     uint32_t unit;                /* that is not divided: rows of squares, which must not, or of narrow maps */
+    uint32_t parts;               /* of the output channels, of every item */
 } strip_work;
 
 static void run_item(void *shared, uint32_t item, uint32_t thread)
@@ -277,13 +278,16 @@ static void run_item(void *shared, uint32_t item, uint32_t thread)
     const fg_stream *stream = work->stream;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes;
     uint32_t *pixels = (uint32_t *)(void *)memory;
+    fg_op_context context = work->context;
     uint32_t units = (work->count + work->unit - 1) / work->unit;
+    context.part = item % work->parts;
+    item /= work->parts;
     uint32_t begin = (uint32_t)((uint64_t)units * item / work->items) * work->unit;
     uint32_t end = (uint32_t)((uint64_t)units * (item + 1) / work->items) * work->unit;
     uint32_t count = (end < work->count ? end : work->count) - begin;
     for (uint32_t i = 0; i < count; i++) pixels[i] = work->first + begin + i;
     float *tile = (float *)(void *)(memory + fg_strip_list_bytes(work->op, work->context.output->cols));
-    fg_compute_in_place(work->op, &work->context, pixels, count, tile, memory + stream->tile_bytes);
+    fg_compute_in_place(work->op, &context, pixels, count, tile, memory + stream->tile_bytes);
 }
 
 /* Rows up to end of a node's output have a place in memory. */
@@ -320,9 +324,10 @@ static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t 
     work.unit = work.op->square ? work.op->square * cols : 2 * cols <= most ? cols : 1;
     uint32_t units = (work.count + work.unit - 1) / work.unit;
     work.items = (units + most / work.unit - 1) / (most / work.unit);
-    if (threads > 1) work.items = (work.items + threads - 1) / threads * threads;
+    work.parts = work.context.parts = fg_node_parts(stream, work.op, &work.context, work.count);
+    if (threads > 1 && work.parts == 1) work.items = (work.items + threads - 1) / threads * threads;
     if (work.items > units) work.items = units;
-    fg_run_chunks(stream, run_item, &work, work.items);
+    fg_run_chunks(stream, run_item, &work, work.items * work.parts);
 }
 
 /* All rows' places as they are before the first one is computed. */

@@ -168,12 +168,34 @@ void fg_conv_footprint(const fg_op_context *context, uint64_t *candidates, uint6
     }
 }
 
+/* Whole panels: a part of the weights as they lie. */
+static void take_part(const fg_op_context *context, conv_call *call)
+{
+    const conv_state *s = call->s;
+    const size_t first = (size_t)s->panels * context->part / context->parts * FG_PANEL;
+    const size_t end = (size_t)s->panels * (context->part + 1) / context->parts * FG_PANEL;
+    call->columns = (end < s->group_out ? end : s->group_out) - first;
+    call->weights += first * s->taps * s->group_in;
+    call->out += first;
+    if (call->bias) call->bias += first;
+}
+
+static uint32_t conv_parts(const fg_op_context *context)
+{
+    const conv_state *s = context->aux;
+    const size_t weights = (size_t)s->taps * s->group_in * s->group_out;
+    return s->groups == 1 && s->fused && weights >= MANY_WEIGHTS ? s->panels : 0;
+}
+
 conv_call fg_conv_begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory)
 {
     conv_call call = {.kernels = context->kernels, .s = context->aux, .out = out, .out_stride = out_stride};
     call.x = fg_op_input(context, CONV_X);
     call.weights = fg_op_input(context, CONV_WEIGHTS)->data;
+    call.bias = call.s->bias;
+    call.columns = call.s->group_out;
     fg_conv_lay_out_scratch(call.s, transposed, memory, &call.scratch);
+    if (context->parts > 1) take_part(context, &call);
     return call;
 }
 
@@ -183,10 +205,10 @@ static void run_pixels(const conv_call *call, const float **x, float **to, size_
 {
     const conv_state *s = call->s;
     size_t padded = (size_t)s->panels * FG_PANEL;
-    fg_gemm_f32_args args = {x, count, offsets, taps, depth, NULL, s->group_out, NULL, s->finish, to};
+    fg_gemm_f32_args args = {x, count, offsets, taps, depth, NULL, call->columns, NULL, s->finish, to};
     for (uint32_t g = 0; count > 0 && g < s->groups; g++) {
         args.panels = weights + g * padded * taps * depth;
-        args.bias = s->bias ? s->bias + g * padded : NULL;
+        args.bias = call->bias ? call->bias + g * padded : NULL;
         call->kernels->gemm_f32(&args);
         for (size_t r = 0; r < count && g + 1 < s->groups; r++) x[r] += s->group_in, to[r] += s->group_out;
     }
@@ -345,4 +367,5 @@ const fg_op_entry fg_op_conv2d = {.sizes = conv_sizes,
                                   .footprint = fg_conv_footprint,
                                   .compute = conv_compute,
                                   .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
-                                  .rows_read = fg_conv_rows};
+                                  .rows_read = fg_conv_rows,
+                                  .parts = conv_parts};

@@ -40,9 +40,9 @@ typedef struct conv_call {
     const conv_state *s;
     conv_scratch scratch;
     const fg_value_state *x;
-    const float *weights;
+    const float *weights, *bias; /* of the part of the output channels that is computed, and so is out */
     float *out;
-    size_t out_stride;
+    size_t out_stride, columns; /* of a group */
 } conv_call;
 
 /* Listed pixels that follow each other in a row: those left of the interior, inside it and right of it. */

@@ -41,8 +41,9 @@ typedef struct fg_op_context {
     fg_value_state *values;
     fg_value_state *output;
     const fg_kernels *kernels;
-    void *aux;     /* the node's own state */
-    uint32_t full; /* every pixel is computed in this push, whatever the inputs' masks say */
+    void *aux;            /* the node's own state */
+    uint32_t full;        /* every pixel is computed in this push, whatever the inputs' masks say */
+    uint32_t part, parts; /* compute does this one of so many parts of the output channels; 0 parts: all of them */
     /* The node before, where compute does its work, too: a depthwise convolution (fg_separable_at). Else NULL. */
     const struct fg_op_context *before;
 } fg_op_context;
@@ -88,6 +89,9 @@ typedef struct fg_op_entry {
     /* rows_read: the rows of input k that an output row reads, cut at the input's edges; whether that can be said. May
      * be NULL: any row may be read. */
     int (*rows_read)(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows);
+    /* parts: how many parts of about equal work the output channels can be computed in, 0 or 1: all at once. May be
+     * NULL. For pixels that are too few to be shared out, and weights that are many. */
+    uint32_t (*parts)(const fg_op_context *context);
     uint32_t square; /* 0, or: it computes whole squares of pixels of this side, whatever is listed of them; bits of a
                         pixel depend on all inputs of its square. Pixels of a square are listed together. */
     uint32_t square_work; /* what a square costs, in pixels' multiply-accumulates */
