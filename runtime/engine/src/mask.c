@@ -196,8 +196,8 @@ static uint64_t join_window_rows(const fg_window *window, const uint64_t *in, in
     const int64_t step = window->dilation_h;
     int64_t row = first, end = first + step * window->kernel_h;
     uint64_t any = 0;
-    while (row < 0) row += step;
     if (end > in_rows) end = in_rows;
+    while (row < 0 && row < end) row += step;
     for (uint32_t w = 0; w < words; w++) {
         uint64_t word = 0;
         for (int64_t r = row; r < end; r += step) word |= in[(size_t)r * words + w];
