@@ -46,11 +46,6 @@ FG_INLINE int any_bit(uint32x4_t set)
     return vget_lane_u64(vreinterpret_u64_u32(half), 0) != 0;
 }
 
-FG_INLINE uint32x4_t bits_differ(float32x4_t a, float32x4_t b)
-{
-    return veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
-}
-
 /* A multiple of PART numbers. */
 FG_INLINE int floats_differ(const float *a, const float *b, size_t count)
 {
@@ -59,7 +54,7 @@ FG_INLINE int floats_differ(const float *a, const float *b, size_t count)
         float32x4_t x[4], y[4];
         load_four(a, x);
         load_four(b, y);
-        for (size_t k = 0; k < 4; k++) differ = vorrq_u32(differ, bits_differ(x[k], y[k]));
+        for (size_t k = 0; k < 4; k++) differ = vorrq_u32(differ, differing(x[k], y[k]));
     }
     return any_bit(differ);
 }
@@ -75,8 +70,8 @@ FG_INLINE uint16x4_t gate_four(const float *frame, float *held, float threshold)
         apart = vmaxq_f32(apart, vabdq_f32(fresh.val[2], old.val[2]));
         fires = vcgtq_f32(apart, vdupq_n_f32(threshold));
     } else {
-        uint32x4_t differ = vorrq_u32(bits_differ(fresh.val[0], old.val[0]), bits_differ(fresh.val[1], old.val[1]));
-        differ = vorrq_u32(differ, bits_differ(fresh.val[2], old.val[2]));
+        uint32x4_t differ = vorrq_u32(differing(fresh.val[0], old.val[0]), differing(fresh.val[1], old.val[1]));
+        differ = vorrq_u32(differ, differing(fresh.val[2], old.val[2]));
         fires = vtstq_u32(differ, differ);
     }
     if (any_bit(fires)) {
@@ -129,16 +124,27 @@ static inline uint32_t gate_part(const uint8_t *frame, uint8_t *held, uint8x16_t
     return bits;
 }
 
+/* Bytes: a camera's rows may begin anywhere. */
+FG_INLINE void load_bytes(const uint8_t *from, uint8x16_t *v)
+{
+#if defined(__aarch64__)
+    const uint8x16x4_t four = vld1q_u8_x4(from);
+    v[0] = four.val[0], v[1] = four.val[1], v[2] = four.val[2], v[3] = four.val[3];
+#else
+    for (size_t i = 0; i < 4; i++) v[i] = vld1q_u8(from + 16 * i);
+#endif
+}
+
 static inline int group_differs(const uint8_t *frame, const uint8_t *held)
 {
-    uint32x4_t differ = vdupq_n_u32(0);
+    uint8x16_t differ = vdupq_n_u8(0);
     for (size_t k = 0; k < GROUP * 3; k += 64) {
-        vec x[4], y[4];
-        load_four((const float *)(const void *)(frame + k), x);
-        load_four((const float *)(const void *)(held + k), y);
-        for (size_t i = 0; i < 4; i++) differ = vorrq_u32(differ, bits_differ(x[i], y[i]));
+        uint8x16_t x[4], y[4];
+        load_bytes(frame + k, x);
+        load_bytes(held + k, y);
+        for (size_t i = 0; i < 4; i++) differ = vorrq_u8(differ, veorq_u8(x[i], y[i]));
     }
-    return any_bit(differ);
+    return any_bit(vreinterpretq_u32_u8(differ));
 }
 
 size_t fg_gate_u8_neon(const fg_gate_u8_args *args)

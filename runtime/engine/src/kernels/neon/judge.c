@@ -112,11 +112,6 @@ float fg_distance_f32_neon(uint32_t norm, const float *a, const float *b, size_t
     }
 }
 
-FG_INLINE uint32x4_t differing(float32x4_t a, float32x4_t b)
-{
-    return veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
-}
-
 static int bits_differ(const float *a, const float *b, size_t count)
 {
     uint32x4_t differ = vdupq_n_u32(0);

@@ -34,6 +34,12 @@ FG_INLINE void load_four(const float *from, float32x4_t *v)
 #endif
 }
 
+/* The bits in which two vectors differ. */
+FG_INLINE uint32x4_t differing(float32x4_t a, float32x4_t b)
+{
+    return veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+}
+
 #define vec float32x4_t
 #define vec_zero() vdupq_n_f32(0.0f)
 #define vec_load(p) vld1q_f32(p)
