@@ -1,8 +1,7 @@
 /* depthwise_rows_tmpl.h: depthwise_rows_f32 for one vector type, in tiles of windows that share what they read: a
  * number is loaded once for all windows of the tile it is in. Rows and columns outside the map are stepped over, so
  * tiles at the edges cost less than others, not more. The including file defines what gemm_tmpl.h asks for, and
- * TILE_COLS: two rows of so many windows are computed together;
- * vec_keep(v): v lies in a register. */
+ * TILE_COLS: two rows of so many windows are computed together. */
 #include "finish_tmpl.h"
 
 #define TILE_UNROLL _Pragma("GCC unroll 32")

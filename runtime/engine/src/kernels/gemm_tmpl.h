@@ -1,11 +1,12 @@
 /* gemm_tmpl.h: gemm_f32 for one vector type. The including file defines
  *     vec, VECTOR (its floats), MAX_ROWS of a register tile, MAX_SUMS (vectors) in it,
- *     vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b), VEC_FENCE,
+ *     vec_keep(v), vec_zero(), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum), vec_add(a, b),
+ *     VEC_FENCE,
  * what finish_tmpl.h asks for, and
  *     vec_load_part(p, n), vec_store_part(p, v, n): the first n lanes, the others neither read nor written,
- *     ROWS_AT_ONCE in the first cache,
- *     COLUMN_STEP(left, rows): how many of left vectors a tile takes, 1 to 4; one that does not begin a panel ends in
- * it,
+ *     ROWS_AT_ONCE: so many rows pass before a column step's next block of weights,
+ *     PRODUCTS_AT_ONCE(columns): so many in a loop's step,
+ *     COLUMN_STEP(left): how many of left vectors a tile takes, 1 to 4; one that does not begin a panel ends in it,
  * and, where a machine spreads numbers to all lanes more quickly by permuting some of them than by loading all,
  *     SPREAD_ROWS(rows, columns): of so many rows, vec_load_four(p): four numbers in every four lanes, and
  *     vec_lane(v, lane): number lane, a literal, of them in all lanes.
@@ -49,30 +50,55 @@ FG_INLINE void four_products(const float *const *x, ptrdiff_t i, const float *we
 }
 #endif
 
+/* One product of every row and column. The fewer of both wait in registers for the others, which pass one by one. */
+FG_INLINE void one_product(const float *const *x, ptrdiff_t i, const float *weights, size_t panel_floats, vec *sum,
+                           const size_t rows, const size_t columns)
+{
+    const size_t per_panel = FG_PANEL / VECTOR;
+    vec few[MAX_SUMS];
+    if (rows < columns) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++) few[r] = vec_spread(x[r] + i);
+        UNROLL
+        for (size_t v = 0; v < columns; v++) {
+            vec w = vec_load(weights + v / per_panel * panel_floats + v % per_panel * VECTOR);
+            if (rows == 2) vec_keep(w); /* GCC would read it twice */
+            UNROLL
+            for (size_t r = 0; r < rows; r++) sum[r * columns + v] = vec_fma(few[r], w, sum[r * columns + v]);
+            VEC_FENCE;
+        }
+    } else {
+        UNROLL
+        for (size_t v = 0; v < columns; v++)
+            few[v] = vec_load(weights + v / per_panel * panel_floats + v % per_panel * VECTOR);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            const vec value = vec_spread(x[r] + i);
+            UNROLL
+            for (size_t v = 0; v < columns; v++) sum[r * columns + v] = vec_fma(value, few[v], sum[r * columns + v]);
+            VEC_FENCE;
+        }
+    }
+}
+
 /* sum[r * columns + v] += x[r][begin + i] * weights[i][v] for i < count in ascending order. */
 FG_INLINE void add_products(const float *const *x, ptrdiff_t begin, size_t count, const float *weights,
                             size_t panel_floats, vec *sum, const size_t rows, const size_t columns)
 {
-    const size_t per_panel = FG_PANEL / VECTOR;
     const ptrdiff_t end = begin + (ptrdiff_t)count;
     ptrdiff_t i = begin;
 #ifdef SPREAD_ROWS
     for (; SPREAD_ROWS(rows, columns) > 0 && i + 4 <= end; i += 4, weights += 4 * FG_PANEL)
         four_products(x, i, weights, panel_floats, sum, rows, columns);
 #endif
-    for (; i < end; i++, weights += FG_PANEL) {
-        vec w[MAX_SUMS];
+    const ptrdiff_t step = PRODUCTS_AT_ONCE(columns);
+    for (; step > 1 && i + step <= end; i += step) {
         UNROLL
-        for (size_t v = 0; v < columns; v++)
-            w[v] = vec_load(weights + v / per_panel * panel_floats + v % per_panel * VECTOR);
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            const vec value = vec_spread(x[r] + i);
-            UNROLL
-            for (size_t v = 0; v < columns; v++) sum[r * columns + v] = vec_fma(value, w[v], sum[r * columns + v]);
-            VEC_FENCE;
-        }
+        for (ptrdiff_t n = 0; n < step; n++, weights += FG_PANEL)
+            one_product(x, i + n, weights, panel_floats, sum, rows, columns);
     }
+    _Pragma("GCC unroll 1") for (; i < end; i++, weights += FG_PANEL)
+        one_product(x, i, weights, panel_floats, sum, rows, columns);
 }
 
 /* rows x columns vectors of results to out[r] + at, of the last one only part lanes if that is not 0. rows and columns
@@ -174,7 +200,7 @@ FG_INLINE void rows_of(const fg_gemm_f32_args *args, size_t row, size_t count)
         const float *weights = args->panels + done * FG_PANEL, *bias = block.last ? args->bias : NULL;
         for (size_t v = 0, width; v < vectors; v += width) {
             const size_t at = v * VECTOR;
-            width = COLUMN_STEP(vectors - v, count);
+            width = COLUMN_STEP(vectors - v);
             block.weights = weights + at / FG_PANEL * block.panel_floats + at % FG_PANEL;
             block.bias = bias ? bias + at : NULL;
             columns_of[width](args, &block, args->x + row, args->out + row, at, count,

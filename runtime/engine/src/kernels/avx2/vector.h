@@ -12,6 +12,7 @@ static inline __m256i first_lanes(size_t n)
 }
 
 #define vec __m256
+#define vec_keep(v) __asm__("" : "+x"(v)) /* in a register, not read from memory for each use */
 #define vec_zero() _mm256_setzero_ps()
 #define vec_load(p) _mm256_loadu_ps(p)
 #define vec_store(p, v) _mm256_storeu_ps(p, v)

@@ -13,7 +13,6 @@ enum { VECTOR = 16 };
 #include "../depthwise_tmpl.h"
 
 enum { TILE_COLS = 7 }; /* 14, 28, 56 and 112 are multiples */
-#define vec_keep(v) __asm__("" : "+v"(v))
 
 #include "../depthwise_rows_tmpl.h"
 

@@ -9,10 +9,12 @@
 
 enum { VECTOR = 16, MAX_ROWS = 8, MAX_SUMS = 24, ROWS_AT_ONCE = 72 };
 
+#define PRODUCTS_AT_ONCE(columns) 1
+
 /* Six rows of four vectors need the fewest loads, and few enough pointers to stay in registers; five and six vectors go
  * as three and the rest, so that none is left alone. */
 static inline size_t column_step(size_t left) { return left <= 4 ? left : left <= 6 ? 3 : 4; }
-#define COLUMN_STEP(left, rows) column_step(left)
+#define COLUMN_STEP(left) column_step(left)
 
 /* Loads fill one register of 512 bits a cycle, where two multiply-adds wait for numbers; a permutation takes the place
  * of a multiply-add. Of eight rows of one vector three are best spread so, of wider ones none. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define vec __m512
+#define vec_keep(v) __asm__("" : "+v"(v)) /* in a register, not read from memory for each use */
 #define vec_zero() _mm512_setzero_ps()
 #define vec_load(p) _mm512_loadu_ps(p)
 #define vec_store(p, v) _mm512_storeu_ps(p, v)

@@ -293,7 +293,9 @@ void fg_gemm_f32_neon(const fg_gemm_f32_args *args)
 
 enum { VECTOR = 4, MAX_ROWS = 4, MAX_SUMS = 8, ROWS_AT_ONCE = 36 };
 
-#define COLUMN_STEP(left, rows) ((left) < 2 ? (left) : 2)
+#define PRODUCTS_AT_ONCE(columns) 1
+
+#define COLUMN_STEP(left) ((left) < 2 ? (left) : 2)
 
 #include "../gemm_tmpl.h"
 

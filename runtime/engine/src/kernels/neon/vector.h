@@ -41,6 +41,7 @@ FG_INLINE uint32x4_t differing(float32x4_t a, float32x4_t b)
 }
 
 #define vec float32x4_t
+#define vec_keep(v) __asm__("" : "+w"(v)) /* in a register */
 #define vec_zero() vdupq_n_f32(0.0f)
 #define vec_load(p) vld1q_f32(p)
 #define vec_store(p, v) vst1q_f32(p, v)
