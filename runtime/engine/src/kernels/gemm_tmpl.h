@@ -108,6 +108,7 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
 {
     const size_t panel_floats = block->panel_floats;
     const float *weights = block->weights, *x[MAX_ROWS];
+    float *to[MAX_ROWS]; /* a store might change from and out, as far as compilers know */
     vec sum[MAX_SUMS];
     UNROLL
     for (size_t r = 0; r < rows; r++) x[r] = from[r];
@@ -122,12 +123,13 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
         k = 0;
         tap++;
     }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) to[r] = out[r] + at;
     if (!block->first) {
         UNROLL
         for (size_t i = 0; i < rows * columns; i++)
-            sum[i] =
-                vec_add(load_lanes(out[i / columns] + at + i % columns * VECTOR, i % columns + 1 == columns ? part : 0),
-                        sum[i]);
+            sum[i] = vec_add(load_lanes(to[i / columns] + i % columns * VECTOR, i % columns + 1 == columns ? part : 0),
+                             sum[i]);
     }
     if (block->bias) {
         UNROLL
@@ -137,7 +139,7 @@ FG_INLINE void tile(const fg_gemm_f32_args *args, const gemm_block *block, const
     if (block->last && args->finish.steps) finish(&args->finish, sum, rows * columns);
     UNROLL
     for (size_t i = 0; i < rows * columns; i++)
-        store_lanes(out[i / columns] + at + i % columns * VECTOR, sum[i], i % columns + 1 == columns ? part : 0);
+        store_lanes(to[i / columns] + i % columns * VECTOR, sum[i], i % columns + 1 == columns ? part : 0);
 }
 
 #define TILE_ROWS(n)                                                                                                   \
@@ -162,9 +164,11 @@ FG_INLINE void tiles_of(const fg_gemm_f32_args *args, const gemm_block *block, c
                         float *const *out, size_t at, size_t count, const size_t columns, size_t part)
 {
     const size_t most = MAX_SUMS / columns < MAX_ROWS ? MAX_SUMS / columns : MAX_ROWS;
-    size_t tiles = (count + most - 1) / most, rows;
-    for (size_t r = 0; tiles > 0; tiles--, r += rows) {
-        rows = (count - r + tiles - 1) / tiles;
+    const size_t tiles = (count + most - 1) / most, least = tiles ? count / tiles : 0;
+    size_t higher = count - least * tiles; /* so many have a row more */
+    for (size_t r = 0, rows; r < count; r += rows) {
+        rows = higher ? least + 1 : least;
+        if (higher) higher--;
         tile_of(args, block, from + r, out + r, at, rows, columns, part);
     }
 }
