@@ -6,6 +6,15 @@
 #include "../isa.h"
 #include "../pointwise_tmpl.h"
 
+static void activation(uint32_t kind, const float *parameters, float *data, size_t count)
+{
+    if (kind == FG_ACT_SILU && parameters[0] == 1.0f) {
+        fg_silu_f32_avx2(data, count);
+    } else {
+        activation_f32(kind, parameters, data, count);
+    }
+}
+
 void fg_kernels_init_avx2(fg_kernels *kernels)
 {
     kernels->isa |= FG_ISA_AVX2;
@@ -14,6 +23,7 @@ void fg_kernels_init_avx2(fg_kernels *kernels)
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx2;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx2;
     fill_pointwise(kernels);
+    kernels->activation_f32 = activation;
     kernels->finite_f32 = fg_finite_f32_avx2;
     kernels->gate_f32 = fg_gate_f32_avx2;
     kernels->gate_u8 = fg_gate_u8_avx2;
