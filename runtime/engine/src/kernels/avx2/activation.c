@@ -10,6 +10,8 @@
 #include "../loops.h"
 #include "../numeric.h"
 
+#include <string.h>
+
 enum { VECTOR = 8, VECTORS = 2 };
 
 #define EACH _Pragma("GCC unroll 2") for (size_t v = 0; v < VECTORS; v++)
@@ -18,9 +20,10 @@ FG_INLINE __m256 all(float x) { return _mm256_set1_ps(x); }
 FG_INLINE __m256i bits(__m256 x) { return _mm256_castps_si256(x); }
 FG_INLINE __m256 number(__m256i x) { return _mm256_castsi256_ps(x); }
 
-FG_INLINE void silu(__m256 *x)
+FG_INLINE void silu(float *data)
 {
-    __m256 r[VECTORS], s[VECTORS], low[VECTORS], high[VECTORS], square[VECTORS], y[VECTORS];
+    __m256 x[VECTORS], r[VECTORS], s[VECTORS], low[VECTORS], high[VECTORS], square[VECTORS], y[VECTORS];
+    EACH x[v] = vec_load(data + v * VECTOR);
     /* e^-|x|: fg_exp_decay */
     EACH r[v] = number(_mm256_min_epu32(bits(_mm256_or_ps(x[v], all(-0.0f))), _mm256_set1_epi32((int)0xC2B00000u)));
     EACH s[v] = vec_fma(r[v], all(1.44269504f), all(FG_EXP_MAGIC + 127.0f));
@@ -45,21 +48,18 @@ FG_INLINE void silu(__m256 *x)
     EACH x[v] = vec_mul(x[v], y[v]);
     EACH low[v] = vec_fma(low[v], low[v], low[v]);
     EACH x[v] = vec_fma(x[v], low[v], x[v]);
+    EACH vec_store(data + v * VECTOR, x[v]);
 }
 
 void fg_silu_f32_avx2(float *data, size_t count)
 {
-    __m256 x[VECTORS];
-    for (; count >= VECTORS * VECTOR; count -= VECTORS * VECTOR, data += VECTORS * VECTOR) {
-        EACH x[v] = vec_load(data + v * VECTOR);
-        silu(x);
-        EACH vec_store(data + v * VECTOR, x[v]);
-    }
-    if (count == 0) return;
-    const size_t part[VECTORS] = {count < VECTOR ? count : VECTOR, count < VECTOR ? 0 : count - VECTOR};
-    EACH x[v] = vec_load_part(data + v * VECTOR, part[v]);
-    silu(x);
-    EACH vec_store_part(data + v * VECTOR, x[v], part[v]);
+    const size_t rest = count % (VECTORS * VECTOR);
+    float part[VECTORS * VECTOR] = {0};
+    for (const float *end = data + (count - rest); data < end; data += VECTORS * VECTOR) silu(data);
+    if (rest == 0) return;
+    memcpy(part, data, rest * sizeof *part);
+    silu(part);
+    memcpy(data, part, rest * sizeof *part);
 }
 
 #endif

@@ -7,6 +7,9 @@
 
 enum { VECTOR = 8 };
 
+#undef vec_store_part /* seldom, and in many places: less code */
+#define vec_store_part(p, v, n) _mm256_maskstore_ps(p, first_lanes(n), v)
+
 #include "../winograd_tmpl.h"
 
 void fg_winograd_input_f32_avx2(const fg_winograd_input_f32_args *args) { winograd_input(args); }
