@@ -1,7 +1,8 @@
 /* depthwise_rows_tmpl.h: depthwise_rows_f32 for one vector type, in tiles of windows that share what they read: a
  * number is loaded once for all windows of the tile it is in. Rows and columns outside the map are stepped over, so
  * tiles at the edges cost less than others, not more. The including file defines what gemm_tmpl.h asks for, and
- * TILE_COLS: two rows of so many windows are computed together. */
+ * ROWS_LEAST: the smallest size there is;
+ * TILE_ROWS, 1 or 2, and TILE_COLS: so many windows are computed together. */
 #include "finish_tmpl.h"
 
 #define TILE_UNROLL _Pragma("GCC unroll 32")
@@ -62,13 +63,14 @@ FG_INLINE void tile_row(const tile *t, ptrdiff_t i, const vec *const *w, vec *su
 FG_INLINE void tile_5(const tile *t, size_t rows, vec *sum, const size_t stride)
 {
     ptrdiff_t i = t->top;
-    const ptrdiff_t second = rows > 1 ? (ptrdiff_t)stride : t->bottom;
+    const ptrdiff_t second = TILE_ROWS > 1 && rows > 1 ? (ptrdiff_t)stride : t->bottom;
     vec w[2][5];
     const vec *const both[2] = {w[0], w[1]};
     for (; i < t->bottom && i < second; i++) {
         load_weights(t, i, w[0], 5);
         tile_row(t, i, both, sum, 5, stride, 0, 1);
     }
+    if (TILE_ROWS == 1) return;
     for (; i < t->bottom && i < 5; i++) {
         load_weights(t, i, w[0], 5);
         load_weights(t, i - (ptrdiff_t)stride, w[1], 5);
@@ -108,11 +110,11 @@ FG_INLINE void store_tile(const fg_depthwise_rows_f32_args *args, size_t c, vec 
     if (args->bias) {
         const vec bias = vec_load(args->bias + c);
         TILE_UNROLL
-        for (size_t n = 0; n < 2 * TILE_COLS; n++) sum[n] = vec_add(sum[n], bias);
+        for (size_t n = 0; n < TILE_ROWS * TILE_COLS; n++) sum[n] = vec_add(sum[n], bias);
     }
-    if (args->finish.steps) finish(&args->finish, sum, 2 * TILE_COLS);
+    if (args->finish.steps) finish(&args->finish, sum, TILE_ROWS * TILE_COLS);
     TILE_UNROLL
-    for (size_t r = 0; r < 2; r++) {
+    for (size_t r = 0; r < TILE_ROWS; r++) {
         if (r >= rows) break;
         float *to = out[r];
         TILE_UNROLL
@@ -148,10 +150,10 @@ FG_INLINE void tiles(const fg_depthwise_rows_f32_args *args, const fg_depthwise_
         t.left = left < 0 ? -left : 0;
         t.right = behind < needed ? behind : needed;
         t.x = args->x + top * t.row + left * t.col + (ptrdiff_t)c;
-        vec sum[2 * TILE_COLS];
+        vec sum[TILE_ROWS * TILE_COLS];
         TILE_UNROLL
-        for (size_t n = 0; n < 2 * TILE_COLS; n++) sum[n] = vec_zero();
-        if (size == 3) tile_3(&t, rows, w, sum, stride);
+        for (size_t n = 0; n < TILE_ROWS * TILE_COLS; n++) sum[n] = vec_zero();
+        if (ROWS_LEAST == 3 && size == 3) tile_3(&t, rows, w, sum, stride);
         if (size == 5) tile_5(&t, rows, sum, stride);
         float *const out[2] = {piece->out + i * args->out_stride + c,
                                rows > 1 ? piece[1].out + i * args->out_stride + c : NULL};
@@ -168,8 +170,13 @@ typedef void tiles_function(const fg_depthwise_rows_f32_args *args, const fg_dep
     {                                                                                                                  \
         tiles(args, piece, rows, c, size, stride);                                                                     \
     }
+#if ROWS_LEAST == 3
 TILES(3, 1)
 TILES(3, 2)
+#else
+#define tiles_3_1 NULL
+#define tiles_3_2 NULL
+#endif
 TILES(5, 1)
 TILES(5, 2)
 
@@ -185,8 +192,8 @@ FG_INLINE void depthwise_rows(const fg_depthwise_rows_f32_args *args)
         for (size_t k = 0, rows; k < args->piece_count; k += rows) {
             const fg_depthwise_piece *piece = &args->pieces[k];
             rows = 1;
-            if (k + 1 < args->piece_count && piece[1].row == piece->row + 1 && piece[1].col == piece->col &&
-                piece[1].pixels == piece->pixels)
+            if (TILE_ROWS > 1 && k + 1 < args->piece_count && piece[1].row == piece->row + 1 &&
+                piece[1].col == piece->col && piece[1].pixels == piece->pixels)
                 rows = 2;
             for (size_t at = first; at < end; at += VECTOR) compute(args, piece, rows, fg_at_most(at, end - VECTOR));
         }

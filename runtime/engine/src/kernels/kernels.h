@@ -79,7 +79,7 @@ typedef struct fg_depthwise_piece {
 typedef struct fg_depthwise_rows_f32_args {
     const float *x;                        /* rows x cols pixels, x_stride numbers apart */
     size_t rows, cols, x_stride, channels; /* FG_DEPTHWISE_LEAST channels at least */
-    size_t size, stride;                   /* 3 or 5; 1 or 2 */
+    size_t size, stride;                   /* 3 or 5, but at least fg_kernels.rows_least; 1 or 2 */
     size_t pad_top, pad_left;              /* below size */
     const float *weights;
     const float *bias; /* channels numbers, none -0, or NULL: then no finish */
@@ -248,7 +248,8 @@ typedef struct fg_resize_row_u8_args {
 } fg_resize_row_u8_args;
 
 typedef struct fg_kernels {
-    uint32_t isa; /* the flags that were used */
+    uint32_t isa;        /* the flags that were used */
+    uint32_t rows_least; /* depthwise_rows_f32 is for windows of so many taps a row or more */
 #define X(name, result, arguments) result(*name) arguments;
 #include "kernels.def"
 #undef X

@@ -43,10 +43,11 @@ static int in_rows(const conv_call *call)
 {
     const conv_state *s = call->s;
     const fg_conv_attributes *a = &s->a;
-    return call->kernels->depthwise_rows_f32 && (a->kernel_h == 3 || a->kernel_h == 5) && a->kernel_w == a->kernel_h &&
-           (a->stride_h == 1 || a->stride_h == 2) && a->stride_w == a->stride_h && a->dilation_h == 1 &&
-           a->dilation_w == 1 && a->pad_top < a->kernel_h && a->pad_left < a->kernel_w &&
-           s->groups >= FG_DEPTHWISE_LEAST;
+    const fg_kernels *kernels = call->kernels;
+    return kernels->depthwise_rows_f32 && (a->kernel_h == 3 || a->kernel_h == 5) && a->kernel_w == a->kernel_h &&
+           a->kernel_h >= (int32_t)kernels->rows_least && (a->stride_h == 1 || a->stride_h == 2) &&
+           a->stride_w == a->stride_h && a->dilation_h == 1 && a->dilation_w == 1 && a->pad_top < a->kernel_h &&
+           a->pad_left < a->kernel_w && s->groups >= FG_DEPTHWISE_LEAST;
 }
 
 static void run_rows(const conv_call *call, const fg_depthwise_piece *pieces, size_t count)
