@@ -149,7 +149,7 @@ def c_tests(*, sanitize: str = "") -> None:
     with locked():
         cmake = find("cmake") or "cmake"
         folder = BUILD / ("c-" + sanitize.replace(",", "-") if sanitize else "c")
-        run(cmake, "-S", ".", "-B", folder, "-G", "Ninja", "-DFG_TESTS=ON", "-DFG_WERROR=ON",
+        run(cmake, "-S", ".", "-B", folder, "-G", "Ninja", "-DFG_TESTS=ON", "-DFG_SHARED=ON", "-DFG_WERROR=ON",
             f"-DFG_SANITIZE={sanitize}", f"-DCMAKE_MAKE_PROGRAM={find('ninja')}")  # fmt: skip
         run(cmake, "--build", folder, "-j2")
         run(find("ctest") or "ctest", "--test-dir", folder, "--output-on-failure")

@@ -1,0 +1,33 @@
+"""Builds in turns: the tool runs and a build beside itself is itself. Times are not tested."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import versus
+from .blocks import Block, silu
+
+LIBRARY = Path(__file__).parents[2] / "build" / "c" / "libframegate.so"
+
+
+def test_ratio_is_to_the_first_without_the_outer_eighths():
+    first = [100] * 16
+    times = [200] * 12 + [1, 1, 100_000, 100_000]
+    assert versus.ratio(times, first) == pytest.approx(2.0)
+
+
+@pytest.mark.skipif(not LIBRARY.exists(), reason="python build.py test builds the shared library")
+def test_a_build_beside_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("FRAMEGATE_ASSETS", raising=False)
+    path = tmp_path / "net.onnx"
+    Block("SiLU", "3x3 + SiLU", 3, 32, silu(3)).write(path)
+    words = [str(LIBRARY), str(LIBRARY), "--onnx", str(path), "--frames", "9", "--rounds", "1", "--markdown"]
+    monkeypatch.setattr(sys, "argv", ["versus", *words])
+    versus.main()
+    out = capsys.readouterr().out
+    assert "| net | made | off |" in out
+    assert "| net | made | on |" in out
+    assert "1.000 |" in out  # the first build to itself

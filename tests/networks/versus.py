@@ -1,0 +1,174 @@
+"""Two or more builds of the engine on the same frames, in turns frame by frame, in one process.
+
+What a change of a kernel gives is often less than what a neighbour on the machine takes. Here a neighbour meets all
+builds alike, within milliseconds: a build against itself is 0.98 to 1.02 after five rounds, where bursts that take
+turns (``bench``) differ by 5 to 10 %.
+
+    cmake -S . -B build/now -DFG_SHARED=ON && cmake --build build/now
+    python -m tests.networks.versus before/libframegate.so build/now/libframegate.so [--networks yolox_nano]
+                                    [--clips webcam] [--onnx FILES] [--gating on,off] [--rounds 5] [--markdown]
+
+Each round is a process of its own, since where memory comes to lie matters too, and the builds' order rotates. A
+network's figure is the median over rounds of the mean ratio (geometric, without the outer eighths) of a frame's time
+to the first build's. The first frame of a round is left out. One thread, pinned; needs FRAMEGATE_ASSETS for networks
+by name (docs/networks.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cffi import FFI
+
+import converters
+from cffi_build.generate import HEADER, region
+from runtime import tables
+from runtime.clip import fit, image_input
+from runtime.model import Model
+
+from . import assets
+from .bench import PLAIN, made_clip
+
+
+class Build:
+    """A shared library of the engine with a stream of its own."""
+
+    def __init__(self, ffi: FFI, path: Path, model: Any, gating: bool) -> None:
+        self.lib = ffi.dlopen(str(path))
+        self.keep: list[Any] = []
+        self.error = self.new(ffi, "fg_error *")
+        self.model = self.new(ffi, "fg_model *")
+        config, plan, memory = (self.new(ffi, f"fg_{name} *") for name in ("config", "plan", "memory"))
+        stream = self.new(ffi, "fg_stream **")
+        self.check(self.lib.fg_model_open(self.model, ffi.from_buffer(model), len(model), self.error))
+        self.lib.fg_config_init(config)
+        config.gating = gating
+        self.check(self.lib.fg_plan_memory(self.model, config, plan, self.error))
+        for name in ("state", "scratch"):
+            size = getattr(plan, f"{name}_bytes")
+            block = self.new(ffi, "char[]", size + 64)
+            start = int(ffi.cast("uintptr_t", block))
+            setattr(memory, name, ffi.cast("char *", block) + (-start % 64))
+            setattr(memory, f"{name}_bytes", size)
+        self.check(self.lib.fg_stream_init(stream, self.model, config, memory, self.error))
+        self.stream = stream[0]
+
+    def new(self, ffi: FFI, kind: str, *size: int) -> Any:
+        """Memory that lives as long as the build."""
+        self.keep.append(ffi.new(kind, *size))
+        return self.keep[-1]
+
+    def check(self, status: int) -> None:
+        """Ends the process with the engine's message."""
+        if status:
+            raise SystemExit(bytes(self.error.message).split(b"\0")[0].decode())
+
+    def push(self, frame: Any) -> int:
+        """Nanoseconds of a push."""
+        start = time.perf_counter_ns()
+        status = self.lib.fg_stream_push(self.stream, frame, 1, self.error)
+        taken = time.perf_counter_ns() - start
+        self.check(status)
+        return taken
+
+
+def round_of(libraries: Sequence[Path], model_path: Path, frames_path: Path, gating: bool) -> list[list[int]]:
+    """Nanoseconds per library and frame, the first frame left out. Runs in a process of its own."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    ffi = FFI()
+    ffi.cdef(region(HEADER.read_text(encoding="utf-8")))
+    model, frames = bytearray(model_path.read_bytes()), np.load(frames_path)
+    builds = [Build(ffi, library, model, gating) for library in libraries]
+    _, height, width, channels = frames.shape
+    frame = ffi.new("fg_frame *", {"row_stride_bytes": width * channels, "height": height, "width": width,
+                                   "channels": channels, "dtype": 1})  # fmt: skip
+    times: list[list[int]] = [[] for _ in builds]
+    for number, image in enumerate(frames):
+        frame.data = ffi.from_buffer(image)
+        for k in range(len(builds)):
+            which = (k + number) % len(builds)
+            times[which].append(builds[which].push(frame))
+    return [each[1:] for each in times]
+
+
+def ratio(times: Sequence[int], first: Sequence[int]) -> float:
+    """The geometric mean of a frame's ratios, without the outer eighths."""
+    ratios = sorted(a / b for a, b in zip(times, first, strict=True))
+    cut = len(ratios) // 8
+    return math.exp(statistics.mean(math.log(each) for each in ratios[cut : len(ratios) - cut]))
+
+
+def compare(
+    libraries: Sequence[Path], model: Path, frames: Path, gating: bool, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds a frame and ratio to the first, per library: medians over the rounds."""
+    milliseconds: list[list[float]] = [[] for _ in libraries]
+    ratios: list[list[float]] = [[] for _ in libraries]
+    for number in range(rounds):
+        order = [(k + number) % len(libraries) for k in range(len(libraries))]
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            times = pool.submit(round_of, [libraries[k] for k in order], model, frames, gating).result()
+        first = times[order.index(0)]
+        for k, each in zip(order, times, strict=True):
+            milliseconds[k].append(statistics.mean(each) * 1e-6)
+            ratios[k].append(ratio(each, first))
+    return [statistics.median(each) for each in milliseconds], [statistics.median(each) for each in ratios]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description="Builds of the engine, in turns frame by frame.")
+    parser.add_argument("libraries", nargs="+", type=Path, help="shared libraries; ratios are to the first")
+    parser.add_argument("--networks", nargs="*", choices=sorted(assets.NETWORKS), default=None)
+    parser.add_argument("--clips", nargs="+", choices=sorted(assets.CLIPS), default=["webcam"])
+    parser.add_argument("--onnx", nargs="+", type=Path, default=[], help="networks of your own")
+    parser.add_argument("--gating", default="off,on")
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    there = assets.folder() is not None
+    if not there and not options.onnx:
+        sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
+    names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
+    work = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
+    work += [(path, PLAIN, path.stem) for path in options.onnx]
+    libraries = [path.resolve() for path in options.libraries]
+    rows, all_ratios = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        model, frames = Path(folder) / "net.fgm", Path(folder) / "frames.npy"
+        for path, preprocess, name in work:
+            converters.convert(path, model, preprocess=dict(preprocess))
+            info = image_input(Model.load(model))
+            for clip in options.clips if there else ["made"]:
+                images = assets.clip(clip, options.frames) if there else made_clip(options.frames)
+                np.save(frames, np.stack([fit(image, info) for image in images]))
+                for word in options.gating.split(","):
+                    taken, ratios = compare(libraries, model, frames, word == "on", options.rounds)
+                    all_ratios.append(ratios)
+                    cells = [f"{ms:.2f} ms, {each:.3f}" for ms, each in zip(taken, ratios, strict=True)]
+                    rows.append([name, clip, word, *cells])
+                    print(*rows[-1], sep="  ", file=sys.stderr)
+    means = [math.exp(statistics.mean(math.log(row[k]) for row in all_ratios)) for k in range(len(libraries))]
+    rows.append(["geometric mean", "", "", *(f"{each:.3f}" for each in means)])
+    head = ["network", "clip", "gating", *(f"build {k}" for k in range(len(libraries)))]
+    tables.show(
+        [tables.Table("milliseconds a frame, ratio to build 0", head, rows, labels=3)], markdown=options.markdown
+    )
+
+
+if __name__ == "__main__":
+    main()
