@@ -199,14 +199,17 @@ static void check_permute_f32_with(context *c, const fg_kernels *kernels)
 {
     for (unsigned round = 0; round < 400; round++) {
         test_random *random = &c->random;
-        const size_t second = round % 8 == 1, channels = random_below(random, 70); /* every second channel */
+        const size_t second = round % 8 == 1, turns = round % 8 == 5; /* every second channel; two runs by turns */
+        const size_t channels = random_below(random, 70);
         const size_t from = (second + 1) * channels + 1 + random_below(random, 40), offset = random_below(random, 2);
         const size_t pixels = random_below(random, 12), out_step = channels + random_below(random, 3);
         float *x = random_floats(random, (pixels + 1) * from, FILL_SPECIAL);
         int32_t map[70];
         const ptrdiff_t step = round % 3 ? (ptrdiff_t)from : round % 2 ? 0 : -(ptrdiff_t)from;
         const float *first = step < 0 ? x + pixels * from : x;
-        for (size_t i = 0; i < channels; i++) map[i] = (int32_t)(second ? 2 * i + offset : random_below(random, from));
+        const size_t other = turns ? random_below(random, from - channels / 2) : 0; /* where the second run begins */
+        for (size_t i = 0; i < channels; i++)
+            map[i] = (int32_t)(second ? 2 * i + offset : turns ? i / 2 + i % 2 * other : random_below(random, from));
         outputs out = outputs_make(random, pixels * out_step * sizeof *x);
         for (size_t i = 0; i < pixels * channels; i++) { /* the definition */
             const size_t p = i / channels, k = i % channels;

@@ -113,12 +113,38 @@ static int takes_every_second(const fg_permute_f32_args *args)
     return i == args->channels;
 }
 
+/* Two runs of channels by turns, as a shuffle of two groups takes them. */
+static void by_turns(const fg_permute_f32_args *args)
+{
+    const ptrdiff_t x_step = args->x_step;
+    const size_t pairs = args->channels / 2, odd = args->channels % 2, pixels = args->pixels, out_step = args->out_step;
+    const float *a = args->x + args->map[0], *b = args->x + args->map[1];
+    float *out = args->out;
+    for (size_t p = 0; p < pixels; p++, a += x_step, b += x_step, out += out_step) {
+        FG_INDEPENDENT
+        for (size_t i = 0; i < pairs; i++) {
+            out[2 * i] = a[i];
+            out[2 * i + 1] = b[i];
+        }
+        if (odd) out[2 * pairs] = a[pairs];
+    }
+}
+
+static int takes_turns(const fg_permute_f32_args *args)
+{
+    size_t i = 2;
+    while (i < args->channels && args->map[i] == args->map[i - 2] + 1) i++;
+    return i == args->channels;
+}
+
 static void permute_f32(const fg_permute_f32_args *args)
 {
     if (!args->map) {
         copy_all(args);
     } else if (args->channels > FG_LANES && args->pixels > 1 && takes_every_second(args)) {
         every_second(args);
+    } else if (args->channels > FG_LANES && args->pixels > 1 && takes_turns(args)) {
+        by_turns(args);
     } else {
         permute_pixels(args);
     }
