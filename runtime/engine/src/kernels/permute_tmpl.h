@@ -114,7 +114,7 @@ static int takes_every_second(const fg_permute_f32_args *args)
 }
 
 /* Two runs of channels by turns, as a shuffle of two groups takes them. */
-static void by_turns(const fg_permute_f32_args *args)
+static FG_NOINLINE void by_turns(const fg_permute_f32_args *args)
 {
     const ptrdiff_t x_step = args->x_step;
     const size_t pairs = args->channels / 2, odd = args->channels % 2, pixels = args->pixels, out_step = args->out_step;
