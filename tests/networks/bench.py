@@ -135,15 +135,19 @@ def measured_blocks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     return (block(each, options) for each in chosen)
 
 
+def chosen_networks(options: argparse.Namespace) -> list[tuple[Path, Mapping[str, object], str]]:
+    """ONNX file, preparation and name of each network that ``--networks`` and ``--onnx`` ask for."""
+    if assets.folder() is None and not options.onnx:
+        sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
+    names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
+    named = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
+    return named + [(path, PLAIN, path.stem) for path in options.onnx]
+
+
 def measured_networks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A report per network."""
     there = assets.folder() is not None
-    if not there and not options.onnx:
-        sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
-    names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
-    work = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
-    work += [(path, PLAIN, path.stem) for path in options.onnx]
-    for path, preprocess, name in work:
+    for path, preprocess, name in chosen_networks(options):
         clips = {clip: assets.clip(clip, options.frames) for clip in options.clips} if there else {}
         yield one(path, preprocess, clips or {"made": made_clip(options.frames)}, options, name)
 

@@ -17,7 +17,6 @@ by name (docs/networks.md).
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import statistics
 import sys
@@ -39,7 +38,7 @@ from runtime.clip import fit, image_input
 from runtime.model import Model
 
 from . import assets
-from .bench import PLAIN, made_clip
+from .bench import chosen_networks, made_clip
 
 
 class Build:
@@ -94,7 +93,7 @@ def round_of(libraries: Sequence[Path], model_path: Path, frames_path: Path, gat
     builds = [Build(ffi, library, model, gating) for library in libraries]
     _, height, width, channels = frames.shape
     frame = ffi.new("fg_frame *", {"row_stride_bytes": width * channels, "height": height, "width": width,
-                                   "channels": channels, "dtype": 1})  # fmt: skip
+                                   "channels": channels, "dtype": builds[0].lib.FG_DTYPE_U8})  # fmt: skip
     times: list[list[int]] = [[] for _ in builds]
     for number, image in enumerate(frames):
         frame.data = ffi.from_buffer(image)
@@ -108,7 +107,7 @@ def ratio(times: Sequence[int], first: Sequence[int]) -> float:
     """The geometric mean of a frame's ratios, without the outer eighths."""
     ratios = sorted(a / b for a, b in zip(times, first, strict=True))
     cut = len(ratios) // 8
-    return math.exp(statistics.mean(math.log(each) for each in ratios[cut : len(ratios) - cut]))
+    return statistics.geometric_mean(ratios[cut : len(ratios) - cut])
 
 
 def compare(
@@ -141,16 +140,11 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     there = assets.folder() is not None
-    if not there and not options.onnx:
-        sys.exit("FRAMEGATE_ASSETS names no folder (docs/networks.md says what it must hold), and no --onnx is given")
-    names = options.networks if options.networks is not None else ([] if options.onnx else list(assets.NETWORKS))
-    work = [(assets.model_path(name), assets.NETWORKS[name].preprocess, name) for name in names]
-    work += [(path, PLAIN, path.stem) for path in options.onnx]
     libraries = [path.resolve() for path in options.libraries]
     rows, all_ratios = [], []
     with tempfile.TemporaryDirectory() as folder:
         model, frames = Path(folder) / "net.fgm", Path(folder) / "frames.npy"
-        for path, preprocess, name in work:
+        for path, preprocess, name in chosen_networks(options):
             converters.convert(path, model, preprocess=dict(preprocess))
             info = image_input(Model.load(model))
             for clip in options.clips if there else ["made"]:
@@ -162,7 +156,7 @@ def main() -> None:
                     cells = [f"{ms:.2f} ms, {each:.3f}" for ms, each in zip(taken, ratios, strict=True)]
                     rows.append([name, clip, word, *cells])
                     print(*rows[-1], sep="  ", file=sys.stderr)
-    means = [math.exp(statistics.mean(math.log(row[k]) for row in all_ratios)) for k in range(len(libraries))]
+    means = [statistics.geometric_mean(each) for each in zip(*all_ratios, strict=True)]
     rows.append(["geometric mean", "", "", *(f"{each:.3f}" for each in means)])
     head = ["network", "clip", "gating", *(f"build {k}" for k in range(len(libraries)))]
     tables.show(
