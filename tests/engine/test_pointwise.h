@@ -348,14 +348,15 @@ static void check_judge_f32(context *c)
     for (unsigned round = 0; round < 400; round++) {
         test_random *random = &c->random;
         const size_t channels = random_below(random, 8) ? 1 + random_below(random, 70) : 8; /* 8 by themselves, too */
-        const size_t count = random_below(random, 20), stride = channels + 3;
-        float *fresh = random_floats(random, (count + 1) * channels, FILL_PLAIN);
-        float *held = random_floats(random, (count + 1) * stride, FILL_PLAIN),
-              *twin = test_memory(4 * (count + 1) * stride);
+        const size_t listed = random_below(random, 20), count = random_below(random, 4) ? listed : listed / 2;
+        const size_t stride = channels + 3;
+        float *fresh = random_floats(random, (listed + 1) * channels, FILL_PLAIN);
+        float *held = random_floats(random, (listed + 1) * stride, FILL_PLAIN),
+              *twin = test_memory(4 * (listed + 1) * stride);
         uint32_t pixels[20];
         uint8_t flags[2][20] = {{0}};
-        for (size_t p = 0; p < count; p++) {
-            pixels[p] = (uint32_t)(count - 1 - p);
+        for (size_t p = 0; p < listed; p++) {
+            pixels[p] = (uint32_t)(listed - 1 - p);
             for (size_t i = 0; i < channels; i++) { /* equal, close, far, a NaN, zeros of both signs */
                 const float old = held[pixels[p] * stride + i];
                 fresh[p * channels + i] = p % 5 == 0 ? old : p % 5 == 1 ? old + 0.01f : p % 5 == 2 ? -3.0f * old : old;
@@ -363,12 +364,13 @@ static void check_judge_f32(context *c)
             if (p % 5 == 3) fresh[p * channels + channels - 1] = NAN;
             if (p % 5 == 4) held[pixels[p] * stride] = 0.0f, fresh[p * channels] = -0.0f;
         }
-        memcpy(twin, held, 4 * (count + 1) * stride);
+        memcpy(twin, held, 4 * (listed + 1) * stride);
         fg_judge_f32_args args = {fresh,
                                   twin,
                                   stride,
                                   pixels,
                                   count,
+                                  listed - count,
                                   channels,
                                   random_below(random, 3) > 0,
                                   round % FG_NORM_COUNT,
@@ -378,7 +380,7 @@ static void check_judge_f32(context *c)
         c->ref.judge_f32(&args);
         args.held = held, args.flags = flags[1];
         c->isa.judge_f32(&args);
-        CHECK(&c->count, !memcmp(flags[0], flags[1], count) && !memcmp(held, twin, 4 * (count + 1) * stride),
+        CHECK(&c->count, !memcmp(flags[0], flags[1], count) && !memcmp(held, twin, 4 * (listed + 1) * stride),
               "judge_f32 %s: channels %zu count %zu norm %u gated %u", c->isa_name, channels, count, args.norm,
               args.gated);
         free(fresh), free(held), free(twin);
@@ -393,7 +395,7 @@ static void truth_judge_f32(context *c)
         float held[15] = {1, 2, 7, 1, 2, 7, 1, 2, 7, 1, 2, 7, 0, 2, 7};
         const uint32_t pixels[5] = {0, 1, 2, 3, 4};
         uint8_t flags[5];
-        const fg_judge_f32_args args = {fresh, held, 3, pixels, 5, 2, on, FG_NORM_L1, 0.5f, 1, flags};
+        const fg_judge_f32_args args = {fresh, held, 3, pixels, 5, 0, 2, on, FG_NORM_L1, 0.5f, 1, flags};
         c->ref.judge_f32(&args);
         for (size_t p = 0; p < 5; p++) {
             const uint8_t expected = on || gated[p] == FG_PIXEL_SAME ? gated[p] : FG_PIXEL_CHANGED;
@@ -415,7 +417,7 @@ static void bench_judge_f32(context *c)
     uint32_t pixels[PIXELS];
     uint8_t flags[PIXELS];
     for (uint32_t p = 0; p < PIXELS; p++) pixels[p] = p;
-    const fg_judge_f32_args args = {fresh, held, CHANNELS, pixels, PIXELS, CHANNELS, 1, FG_NORM_L1, 1e9f, 1, flags};
+    const fg_judge_f32_args args = {fresh, held, CHANNELS, pixels, PIXELS, 0, CHANNELS, 1, FG_NORM_L1, 1e9f, 1, flags};
     BENCH(c, "judge_f32 l1, held back", CHANNELS * PIXELS, c->isa.judge_f32(&args));
     free(fresh), free(held);
 }

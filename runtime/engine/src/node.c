@@ -14,8 +14,10 @@ typedef struct node_work {
     uint32_t all_change; /* every listed pixel does: nothing to compare */
     uint32_t gated;      /* compare by distance; otherwise by bits */
     uint32_t norm, block;
-    uint32_t side; /* of the squares that candidates are listed in: the gate's block, or what the operator computes */
-    float limit;   /* of the distance kernel's result */
+    uint32_t side;   /* of the squares that candidates are listed in: the gate's block, or what the operator computes */
+    float limit;     /* of the distance kernel's result */
+    uint32_t listed; /* candidates */
+    uint32_t asks;   /* judging one chunk asks for the held numbers of the next */
 } node_work;
 
 typedef uint32_t four_pixels __attribute__((vector_size(16)));
@@ -93,13 +95,19 @@ static uint32_t list_squares(const node_work *work, uint32_t chunk, uint32_t *ch
     return n;
 }
 
+static uint32_t thread_count(const fg_stream *stream)
+{
+    return stream->config.parallel_for ? stream->config.threads : 1;
+}
+
 static uint32_t block_of(const fg_value_state *out, uint32_t block, uint32_t pixel)
 {
     return pixel / out->cols / block * fg_mask_words(out->cols) * 64u + pixel % out->cols / block;
 }
 
-/* Flags of one computed chunk, and its changed pixels written. */
-static void judge(const node_work *work, const uint32_t *pixels, uint32_t count, const float *tile, uint8_t *flags)
+/* Flags of one computed chunk, and its changed pixels written. Behind its pixels, ahead more are listed. */
+static void judge(const node_work *work, const uint32_t *pixels, uint32_t count, uint32_t ahead, const float *tile,
+                  uint8_t *flags)
 {
     const fg_value_state *out = work->context.output;
     uint32_t blocks = work->gated && work->block > 1;
@@ -108,6 +116,7 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
                               .stride = out->stride,
                               .pixels = pixels,
                               .count = count,
+                              .ahead = ahead,
                               .channels = out->channels,
                               .gated = work->gated,
                               .norm = work->norm,
@@ -175,7 +184,7 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
 
 uint32_t fg_node_parts(const fg_stream *stream, const fg_op_entry *op, const fg_op_context *context, uint32_t pixels)
 {
-    const uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
+    const uint32_t threads = thread_count(stream);
     if (threads == 1 || !op->parts || context->before || pixels >= FG_FEW_PIXELS * threads) return 1;
     const uint32_t most = op->parts(context);
     return most < 2 ? 1 : most < threads ? most : threads;
@@ -202,10 +211,12 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     const uint32_t *pixels = stream->pixels + start;
     uint8_t *memory = stream->thread_scratch + thread * stream->thread_bytes, *scratch = memory + stream->tile_bytes;
     float *tile = (float *)(void *)memory;
-    if (pixels[count - 1] - pixels[0] != count - 1) prefetch(work->context.output, pixels, count);
+    if ((item == 0 || !work->asks) && pixels[count - 1] - pixels[0] != count - 1)
+        prefetch(work->context.output, pixels, count);
     if (!work->all_change) {
+        const uint32_t left = work->asks ? work->listed - start - count : 0;
         work->op->compute(&work->context, pixels, count, tile, work->context.output->channels, scratch);
-        judge(work, pixels, count, tile, stream->flags + start);
+        judge(work, pixels, count, left < count ? left : count, tile, stream->flags + start);
         return;
     }
     for (uint32_t i = 0, n; i < count; i += n) {
@@ -216,7 +227,7 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 
 void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
 {
-    if (stream->config.parallel_for && stream->config.threads > 1 && chunks > 1) {
+    if (thread_count(stream) > 1 && chunks > 1) {
         stream->config.parallel_for(stream->config.pool, task, work, chunks);
         return;
     }
@@ -279,8 +290,14 @@ static uint64_t merge_blocks(const fg_stream *stream, fg_node_state *state, cons
     size_t words = (size_t)out->rows * out->words;
     fg_mask_clear(out->mask, words);
     for (size_t w = 0; state->residue && w < words; w++) state->residue[w] &= ~stream->candidates[w];
+    uint32_t row = 0, first = 0; /* a row's first pixel: most pixels lie in the row of the one before */
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = stream->pixels[i] / out->cols, col = stream->pixels[i] % out->cols;
+        uint32_t col = stream->pixels[i] - first;
+        if (col >= out->cols) { /* wrapped around where it lies in front */
+            row = stream->pixels[i] / out->cols;
+            first = row * out->cols;
+            col = stream->pixels[i] - first;
+        }
         if (stream->flags[i] == FG_PIXEL_CHANGED) fg_mask_set(out->mask + (size_t)row * out->words, col);
         if (stream->flags[i] == FG_PIXEL_HELD) fg_mask_set(state->residue + (size_t)row * out->words, col);
     }
@@ -408,7 +425,7 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
 /* Pixels of a work item out of count: many, at most so many, but enough items for all threads. */
 static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t most)
 {
-    uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
+    const uint32_t threads = thread_count(stream);
     uint32_t share = threads > 1 ? (count + 2 * threads - 1) / (2 * threads) : most;
     if (share < FG_TILE_PIXELS) share = FG_TILE_PIXELS;
     return share < most ? share : most;
@@ -439,6 +456,8 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
     } else {
         count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     }
+    work->listed = count;
+    work->asks = work->context.kernels->judge_asks && !work->all_change && thread_count(stream) == 1;
     if (work->op->before) work->op->before(&work->context);
     const uint32_t parts = full ? fg_node_parts(stream, work->op, &work->context, count) : 1;
     if (parts > 1) {

@@ -25,7 +25,7 @@ static inline void lanes_max(const float *a, const float *b, size_t count, float
     FILL_LANES(lane, 0.0f, LOAD_SIZE, SELECT((v > lanes) | (v != v)), fg_abs(a[i] - b[i]), fg_max); /* a NaN stays */
 }
 
-static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
+FG_UNUSED static float distance_f32(uint32_t norm, const float *a, const float *b, size_t count)
 {
     float lane[FG_LANES];
     if (norm == FG_NORM_L1) {
@@ -93,31 +93,28 @@ static inline void copy_numbers(float *to, const float *from, size_t count)
     for (; i < count; i++) to[i] = from[i];
 }
 
+/* Numbers apart by more than nothing differ; at 0 (zeros of two signs, tiny squares) and NaN the bits tell. */
+static inline uint8_t flag_of(const fg_judge_f32_args *args, const float *fresh, const float *held, float apart)
+{
+    if (apart > 0.0f) return apart > args->limit ? FG_PIXEL_CHANGED : FG_PIXEL_HELD;
+    if (!bits_differ(fresh, held, args->channels)) return FG_PIXEL_SAME;
+    return args->gated && apart <= args->limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
+}
+
 static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count)
 {
     float distance[FG_JUDGE_PIXELS] = {0};
-    const size_t channels = args->channels;
-    const uint32_t gated = args->gated, commit = args->commit;
-    const float limit = args->limit;
-    if (gated) judge_distances(args, begin, count, distance);
+    if (args->gated) judge_distances(args, begin, count, distance);
     for (size_t p = 0; p < count; p++) {
         const float *fresh = fresh_of(args, begin + p);
         float *held = held_of(args, begin + p);
-        uint8_t flag;
-        /* Numbers apart by more than nothing differ; at 0 (zeros of two signs, tiny squares) and NaN the bits tell. */
-        if (distance[p] > 0.0f) {
-            flag = distance[p] > limit ? FG_PIXEL_CHANGED : FG_PIXEL_HELD;
-        } else if (!bits_differ(fresh, held, channels)) {
-            flag = FG_PIXEL_SAME;
-        } else {
-            flag = gated && distance[p] <= limit ? FG_PIXEL_HELD : FG_PIXEL_CHANGED;
-        }
+        const uint8_t flag = flag_of(args, fresh, held, distance[p]);
         args->flags[begin + p] = flag;
-        if (commit && flag == FG_PIXEL_CHANGED) copy_numbers(held, fresh, channels);
+        if (args->commit && flag == FG_PIXEL_CHANGED) copy_numbers(held, fresh, args->channels);
     }
 }
 
-static void judge_f32(const fg_judge_f32_args *args)
+FG_UNUSED static void judge_f32(const fg_judge_f32_args *args)
 {
     for (size_t p = 0; p < args->count; p += FG_JUDGE_PIXELS)
         judge_some(args, p, fg_at_most(args->count - p, FG_JUDGE_PIXELS));

@@ -172,7 +172,8 @@ typedef struct fg_pool_f32_args {
 /* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * channels
  * and held + pixels[i] * stride are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where
  * distance_f32 is at most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are
- * copied to held.
+ * copied to held. Behind the count pixels, ahead more are listed that are judged next: an instruction set may ask
+ * for their held numbers (judge_asks).
  */
 typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
 
@@ -181,7 +182,7 @@ typedef struct fg_judge_f32_args {
     float *held;
     size_t stride; /* numbers between held pixels */
     const uint32_t *pixels;
-    size_t count, channels;
+    size_t count, ahead, channels;
     uint32_t gated, norm;
     float limit;
     uint32_t commit;
@@ -249,6 +250,7 @@ typedef struct fg_resize_row_u8_args {
 
 typedef struct fg_kernels {
     uint32_t isa;        /* the flags that were used */
+    uint32_t judge_asks; /* judge_f32 asks for the pixels behind its own */
     uint32_t rows_least; /* depthwise_rows_f32 is for windows of so many taps a row or more */
 #define X(name, result, arguments) result(*name) arguments;
 #include "kernels.def"

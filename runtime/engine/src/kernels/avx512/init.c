@@ -7,7 +7,6 @@
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__FMA__)
 
 #include "../activation_tmpl.h"
-#include "../judge_tmpl.h"
 #include "../pool_tmpl.h"
 
 void fg_kernels_init_avx512(fg_kernels *kernels)
@@ -20,8 +19,6 @@ void fg_kernels_init_avx512(fg_kernels *kernels)
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx512;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx512;
     kernels->activation_f32 = activation_f32;
-    kernels->distance_f32 = distance_f32;
-    kernels->judge_f32 = judge_f32;
     kernels->pool_f32 = pool_f32;
 }
 
