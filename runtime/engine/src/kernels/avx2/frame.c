@@ -174,12 +174,13 @@ static eight eight_of(const fg_normalize_u8_args *args)
     uint8_t order[24][4];
     float mean[24], scale[24];
     eight e;
-    for (size_t n = 0; n < 24; n++) {
-        const size_t at = n - n % 3 + args->order[n % 3] - bytes_from[n / 8];
-        const uint8_t number[4] = {(uint8_t)at, NO, NO, NO};
-        memcpy(order[n], number, sizeof number);
-        mean[n] = args->mean[n % 3];
-        scale[n] = args->scale[n % 3];
+    for (size_t n = 0; n < 24; n += 3) {
+        for (size_t c = 0; c < 3; c++) {
+            const uint8_t number[4] = {(uint8_t)(n + args->order[c] - bytes_from[(n + c) / 8]), NO, NO, NO};
+            memcpy(order[n + c], number, sizeof number);
+            mean[n + c] = args->mean[c];
+            scale[n + c] = args->scale[c];
+        }
     }
     for (size_t k = 0; k < 3; k++) {
         e.order[k] = load(order[8 * k]);
