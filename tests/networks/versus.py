@@ -34,6 +34,7 @@ from cffi import FFI
 import converters
 from cffi_build.generate import HEADER, region
 from runtime import tables
+from runtime._binding import address, aligned_bytes
 from runtime.clip import fit, image_input
 from runtime.model import Model
 
@@ -57,9 +58,9 @@ class Build:
         self.check(self.lib.fg_plan_memory(self.model, config, plan, self.error))
         for name in ("state", "scratch"):
             size = getattr(plan, f"{name}_bytes")
-            block = self.new(ffi, "char[]", size + 64)
-            start = int(ffi.cast("uintptr_t", block))
-            setattr(memory, name, ffi.cast("char *", block) + (-start % 64))
+            block = aligned_bytes(size)  # as the runtime has it: NumPy asks for large pages
+            self.keep.append(block)
+            setattr(memory, name, ffi.cast("void *", address(block)))
             setattr(memory, f"{name}_bytes", size)
         self.check(self.lib.fg_stream_init(stream, self.model, config, memory, self.error))
         self.stream = stream[0]
