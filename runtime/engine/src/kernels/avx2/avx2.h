@@ -10,6 +10,7 @@ void fg_depthwise_rows_f32_avx2(const fg_depthwise_rows_f32_args *args);
 void fg_winograd_input_f32_avx2(const fg_winograd_input_f32_args *args);
 void fg_winograd_output_f32_avx2(const fg_winograd_output_f32_args *args);
 void fg_silu_f32_avx2(float *data, size_t count); /* what activation_f32 does, of p = 1 */
+void fg_moments_f64_avx2(const float *x, size_t count, double *sums);
 void fg_judge_f32_avx2(const fg_judge_f32_args *args);
 uint32_t fg_finite_f32_avx2(const float *x, size_t count);
 size_t fg_gate_f32_avx2(const fg_gate_f32_args *args);

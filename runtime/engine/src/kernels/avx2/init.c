@@ -26,6 +26,7 @@ void fg_kernels_init_avx2(fg_kernels *kernels)
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx2;
     fill_pointwise(kernels);
     kernels->activation_f32 = activation;
+    kernels->moments_f64 = fg_moments_f64_avx2;
     kernels->judge_f32 = fg_judge_f32_avx2;
     kernels->judge_asks = 1;
     kernels->finite_f32 = fg_finite_f32_avx2;
