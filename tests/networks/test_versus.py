@@ -31,3 +31,25 @@ def test_a_build_beside_itself(tmp_path, monkeypatch, capsys):
     assert "| net | made | off |" in out
     assert "| net | made | on |" in out
     assert "1.000 |" in out  # the first build to itself
+
+
+@pytest.mark.skipif(not LIBRARY.exists(), reason="python build.py test builds the shared library")
+def test_gates_beside_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("FRAMEGATE_ASSETS", raising=False)
+    path = tmp_path / "net.onnx"
+    Block("SiLU", "3x3 + SiLU", 3, 32, silu(3)).write(path)
+    words = [str(LIBRARY), "--onnx", str(path), "--frames", "9", "--rounds", "1", "--markdown"]
+    monkeypatch.setattr(sys, "argv", ["versus", *words, "--gating", "both", "--clips", "still"])
+    versus.main()
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| net | still | both |"))
+    assert float(row.split(", ")[1].split()[0]) < 1.0  # still frames execute nothing
+
+
+def test_both_is_to_the_first_build_without_gates():
+    libraries = [Path("a.so"), Path("b.so")]
+    assert versus.contestants_of(libraries, "both") == [
+        (libraries[0], False),
+        (libraries[0], True),
+        (libraries[1], True),
+    ]
+    assert versus.contestants_of(libraries, "on") == [(each, True) for each in libraries]

@@ -6,12 +6,16 @@ turns (``bench``) differ by 5 to 10 %.
 
     cmake -S . -B build/now -DFG_SHARED=ON && cmake --build build/now
     python -m tests.networks.versus before/libframegate.so build/now/libframegate.so [--networks yolox_nano]
-                                    [--clips webcam] [--onnx FILES] [--gating on,off] [--rounds 5] [--markdown]
+                                    [--clips webcam all] [--onnx FILES] [--gating on,off,both] [--rounds 5] [--markdown]
 
 Each round is a process of its own, since where memory comes to lie matters too, and the builds' order rotates. A
 network's figure is the median over rounds of the mean ratio (geometric, without the outer eighths) of a frame's time
 to the first build's. The first frame of a round is left out. One thread, pinned; needs FRAMEGATE_ASSETS for networks
 by name (docs/networks.md).
+
+Gating ``both`` compares every build with gates to the first one without: what gates cost where nothing can be saved
+(clip ``all``) and what they gain elsewhere, though the dense frames in between leave a gated stream's memory colder
+than it is by itself. Clips are real ones, or those of ``runtime/controlled.py`` made of a real one's first frame.
 """
 
 from __future__ import annotations
@@ -33,13 +37,16 @@ from cffi import FFI
 
 import converters
 from cffi_build.generate import HEADER, region
-from runtime import tables
+from runtime import controlled, tables
 from runtime._binding import address, aligned_bytes
 from runtime.clip import fit, image_input
-from runtime.model import Model
+from runtime.model import InputInfo, Model
+from runtime.reference.prepare import resize_linear
 
 from . import assets
 from .bench import chosen_networks, made_clip
+
+Contestant = tuple[Path, bool]  # a shared library, and whether its stream has gates
 
 
 class Build:
@@ -84,14 +91,14 @@ class Build:
         return taken
 
 
-def round_of(libraries: Sequence[Path], model_path: Path, frames_path: Path, gating: bool) -> list[list[int]]:
-    """Nanoseconds per library and frame, the first frame left out. Runs in a process of its own."""
+def round_of(contestants: Sequence[Contestant], model_path: Path, frames_path: Path) -> list[list[int]]:
+    """Nanoseconds per contestant and frame, the first frame left out. Runs in a process of its own."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     ffi = FFI()
     ffi.cdef(region(HEADER.read_text(encoding="utf-8")))
     model, frames = bytearray(model_path.read_bytes()), np.load(frames_path)
-    builds = [Build(ffi, library, model, gating) for library in libraries]
+    builds = [Build(ffi, library, model, gating) for library, gating in contestants]
     _, height, width, channels = frames.shape
     frame = ffi.new("fg_frame *", {"row_stride_bytes": width * channels, "height": height, "width": width,
                                    "channels": channels, "dtype": builds[0].lib.FG_DTYPE_U8})  # fmt: skip
@@ -112,15 +119,15 @@ def ratio(times: Sequence[int], first: Sequence[int]) -> float:
 
 
 def compare(
-    libraries: Sequence[Path], model: Path, frames: Path, gating: bool, rounds: int
+    contestants: Sequence[Contestant], model: Path, frames: Path, rounds: int
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds a frame and ratio to the first, per library: medians over the rounds."""
-    milliseconds: list[list[float]] = [[] for _ in libraries]
-    ratios: list[list[float]] = [[] for _ in libraries]
+    """Milliseconds a frame and ratio to the first, per contestant: medians over the rounds."""
+    milliseconds: list[list[float]] = [[] for _ in contestants]
+    ratios: list[list[float]] = [[] for _ in contestants]
     for number in range(rounds):
-        order = [(k + number) % len(libraries) for k in range(len(libraries))]
+        order = [(k + number) % len(contestants) for k in range(len(contestants))]
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            times = pool.submit(round_of, [libraries[k] for k in order], model, frames, gating).result()
+            times = pool.submit(round_of, [contestants[k] for k in order], model, frames).result()
         first = times[order.index(0)]
         for k, each in zip(order, times, strict=True):
             milliseconds[k].append(statistics.mean(each) * 1e-6)
@@ -128,14 +135,30 @@ def compare(
     return [statistics.median(each) for each in milliseconds], [statistics.median(each) for each in ratios]
 
 
+def contestants_of(libraries: Sequence[Path], gating: str) -> list[Contestant]:
+    """Who takes turns; ratios are to the first, which ``both`` puts in front of the builds."""
+    if gating == "both":
+        return [(libraries[0], False), *((library, True) for library in libraries)]
+    return [(library, gating == "on") for library in libraries]
+
+
+def images_of(clip: str | None, count: int, info: InputInfo) -> list[assets.Array]:
+    """``count`` frames of a clip as a network takes them; None: the made one."""
+    if clip not in controlled.CLIPS:
+        return [fit(image, info) for image in (assets.clip(clip, count) if clip else made_clip(count))]
+    image = assets.clip("webcam", 1)[0] if assets.folder() is not None else made_clip(1)[0]
+    return list(controlled.frames(clip, fit(resize_linear(image, info.height, info.width), info), count))
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="Builds of the engine, in turns frame by frame.")
     parser.add_argument("libraries", nargs="+", type=Path, help="shared libraries; ratios are to the first")
     parser.add_argument("--networks", nargs="*", choices=sorted(assets.NETWORKS), default=None)
-    parser.add_argument("--clips", nargs="+", choices=sorted(assets.CLIPS), default=["webcam"])
+    clips = [*sorted(assets.CLIPS), *controlled.CLIPS]
+    parser.add_argument("--clips", nargs="+", choices=clips, default=None, help="default: webcam")
     parser.add_argument("--onnx", nargs="+", type=Path, default=[], help="networks of your own")
-    parser.add_argument("--gating", default="off,on")
+    parser.add_argument("--gating", default="off,on", help="off, on, both: several with commas between them")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--markdown", action="store_true")
@@ -148,20 +171,21 @@ def main() -> None:
         for path, preprocess, name in chosen_networks(options):
             converters.convert(path, model, preprocess=dict(preprocess))
             info = image_input(Model.load(model))
-            for clip in options.clips if there else ["made"]:
-                images = assets.clip(clip, options.frames) if there else made_clip(options.frames)
-                np.save(frames, np.stack([fit(image, info) for image in images]))
+            for clip in options.clips or (["webcam"] if there else [None]):
+                np.save(frames, np.stack(images_of(clip, options.frames, info)))
                 for word in options.gating.split(","):
-                    taken, ratios = compare(libraries, model, frames, word == "on", options.rounds)
+                    figures = compare(contestants_of(libraries, word), model, frames, options.rounds)
+                    taken, ratios = (each[-len(libraries) :] for each in figures)
                     all_ratios.append(ratios)
                     cells = [f"{ms:.2f} ms, {each:.3f}" for ms, each in zip(taken, ratios, strict=True)]
-                    rows.append([name, clip, word, *cells])
+                    rows.append([name, clip or "made", word, *cells])
                     print(*rows[-1], sep="  ", file=sys.stderr)
     means = [statistics.geometric_mean(each) for each in zip(*all_ratios, strict=True)]
     rows.append(["geometric mean", "", "", *(f"{each:.3f}" for each in means)])
     head = ["network", "clip", "gating", *(f"build {k}" for k in range(len(libraries)))]
     tables.show(
-        [tables.Table("milliseconds a frame, ratio to build 0", head, rows, labels=3)], markdown=options.markdown
+        [tables.Table("milliseconds a frame, ratio to build 0 (both: without gates)", head, rows, labels=3)],
+        markdown=options.markdown,
     )
 
 
