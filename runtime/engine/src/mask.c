@@ -34,7 +34,7 @@ uint32_t fg_mask_any(const uint64_t *mask, size_t words)
 uint64_t fg_mask_count(const uint64_t *mask, size_t words)
 {
     uint64_t count = 0;
-    for (size_t i = 0; i < words; i++) count += (uint64_t)__builtin_popcountll(mask[i]);
+    for (size_t i = 0; i < words; i++) count += fg_mask_bits(mask[i]);
     return count;
 }
 
@@ -83,7 +83,7 @@ uint64_t fg_mask_count_blocks(const uint64_t *mask, uint32_t rows, uint32_t cols
         const uint64_t *from = mask + (size_t)top * words;
         uint32_t high = rows - top < block ? rows - top : block;
         for (uint32_t i = 0; i < words; i++) {
-            count += (uint64_t)__builtin_popcountll(lowest_of_blocks(join_rows(from + i, high, words), block));
+            count += fg_mask_bits(lowest_of_blocks(join_rows(from + i, high, words), block));
         }
     }
     return count;

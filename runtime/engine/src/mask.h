@@ -22,6 +22,18 @@ static inline void fg_mask_set(uint64_t *row, uint32_t col) { row[col / 64u] |= 
 
 static inline uint32_t fg_mask_lowest(uint64_t word) { return (uint32_t)__builtin_ctzll(word); }
 
+/* Set bits. Not every x86-64 has an instruction for it, and where none is allowed GCC calls a function. */
+static inline uint32_t fg_mask_bits(uint64_t word)
+{
+#if defined(__x86_64__) && !defined(__POPCNT__)
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    return (uint32_t)(((word + (word >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F)) * UINT64_C(0x0101010101010101) >> 56);
+#else
+    return (uint32_t)__builtin_popcountll(word);
+#endif
+}
+
 /* How many bits are set from a set one on. */
 static inline uint32_t fg_mask_run(uint64_t word, uint32_t bit)
 {

@@ -276,7 +276,7 @@ static uint64_t merge_rows(const fg_stream *stream, fg_node_state *state, const 
             flag += run;
         }
         out->mask[w] = changed;
-        count += (uint64_t)__builtin_popcountll(changed);
+        count += fg_mask_bits(changed);
         any_held |= held;
         if (state->residue) state->residue[w] = (state->residue[w] & ~candidates) | held;
     }
