@@ -400,7 +400,7 @@ static uint32_t is_crowded(const node_work *work)
     const fg_stream *stream = work->stream;
     const fg_value_state *out = work->context.output;
     uint64_t pixels = (uint64_t)out->rows * out->cols;
-    if ((!stream->refreshing && stream->config.threshold_scale > 0.0f) || pixels < FG_TILE_PIXELS) return 0;
+    if ((!stream->refreshing && stream->config.threshold_scale > 0.0f) || pixels < FG_LEAST_PIXELS) return 0;
     return fg_mask_count(stream->candidates, (size_t)out->rows * out->words) * FG_CROWDED_OF >= pixels * FG_CROWDED;
 }
 
@@ -427,8 +427,15 @@ static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t 
 {
     const uint32_t threads = thread_count(stream);
     uint32_t share = threads > 1 ? (count + 2 * threads - 1) / (2 * threads) : most;
-    if (share < FG_TILE_PIXELS) share = FG_TILE_PIXELS;
+    if (share < FG_LEAST_PIXELS) share = FG_LEAST_PIXELS;
     return share < most ? share : most;
+}
+
+uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block)
+{
+    const uint32_t most = fg_chunk_pixels(op, out->channels, block);
+    if (thread_count(stream) == 1) return most;
+    return shared_pixels(stream, (uint32_t)fg_mask_count(stream->candidates, (size_t)out->rows * out->words), most);
 }
 
 /* The same where results are written in place; whole rows of an operator's squares. */
@@ -445,13 +452,9 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
 {
     fg_stream *stream = work->stream;
     const fg_value_state *out = work->context.output;
-    uint32_t chunks = 0, count, chunk = fg_chunk_pixels(work->op, out->channels, work->block);
-    if (full) chunk = direct_pixels(work);
+    uint32_t chunks = 0, count, chunk;
+    chunk = full ? direct_pixels(work) : fg_judged_pixels(stream, work->op, out, work->block);
     if (work->side > 1 && !full) {
-        if (work->op->square) {
-            uint64_t candidates = fg_mask_count(stream->candidates, (size_t)out->rows * out->words);
-            chunk = shared_pixels(stream, (uint32_t)candidates, chunk);
-        }
         count = list_squares(work, chunk, &chunks);
     } else {
         count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);

@@ -70,11 +70,13 @@ static inline void fg_value_place(fg_value_state *value, uint32_t first)
 }
 
 enum {
-    FG_CHUNK_NUMBERS = 65536, /* fewer pixels where they have many channels */
-    FG_FEW_PIXELS = 64,       /* for one thread: the weights are read once more by each */
-    FG_TILE_PIXELS = 72,      /* of a work item whose results are compared: whole register tiles, a block of 8 x 8 */
+    FG_FEW_PIXELS = 64,      /* for one thread: the weights are read once more by each */
+    FG_LEAST_PIXELS = 72,    /* of a work item where threads share many: whole register tiles, a block of 8 x 8 */
+    FG_TILE_PIXELS = 216,    /* at most, of one whose results are compared, */
+    FG_TILE_NUMBERS = 18432, /* and fewer where they have many channels */
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
-    FG_CROWDED = 2,          /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
+    FG_SQUARES_NUMBERS = 65536,
+    FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
     FG_MEASURED_ROWS = 32,   /* of a map, about, for its standard deviation */
     FG_PIXEL_GATED = 3500,   /* multiply-accumulates that a computed pixel costs besides its own, */
@@ -89,7 +91,8 @@ enum {
 /* Most pixels of a work item for results of channels numbers and a gate block. */
 static inline uint32_t fg_chunk_pixels(const fg_op_entry *op, uint32_t channels, uint32_t block)
 {
-    uint32_t fit = FG_CHUNK_NUMBERS / channels, most = op->square ? FG_SQUARES_PIXELS : FG_TILE_PIXELS;
+    uint32_t most = op->square ? FG_SQUARES_PIXELS : FG_TILE_PIXELS;
+    uint32_t fit = (op->square ? FG_SQUARES_NUMBERS : FG_TILE_NUMBERS) / channels;
     uint32_t side = block > op->square ? block : op->square, least = side * side;
     if (fit > most) fit = most;
     return fit < least ? least : fit ? fit : 1u;
@@ -116,6 +119,8 @@ fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
 /* node.c: writes the set pixels to stream->pixels in row order, cut into chunks; returns how many. */
 uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t chunk,
                         uint32_t *chunk_count);
+/* node.c: pixels of a work item of the listed candidates, whose results are compared. */
+uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block);
 /* Runs the task on every chunk, by the stream's threads. */
 void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks);
 /* node.c: computes a run of pixels to where they are held; tile: room for fg_chunk_pixels of them. */
