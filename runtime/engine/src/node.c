@@ -172,7 +172,7 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
         op->compute(context, pixels, count, to, out->stride, scratch);
         return;
     }
-    uint32_t most = fg_chunk_pixels(op, out->channels, 1);
+    uint32_t most = fg_chunk_pixels(op, out->channels, (uint64_t)out->rows * out->cols, 1);
     for (uint32_t i = 0; i < count; i += most) { /* side by side, and then apart */
         args.pixels = count - i < most ? count - i : most;
         args.out = to + i * out->stride;
@@ -433,7 +433,7 @@ static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t 
 
 uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block)
 {
-    const uint32_t most = fg_chunk_pixels(op, out->channels, block);
+    const uint32_t most = fg_chunk_pixels(op, out->channels, (uint64_t)out->rows * out->cols, block);
     if (thread_count(stream) == 1) return most;
     return shared_pixels(stream, (uint32_t)fg_mask_count(stream->candidates, (size_t)out->rows * out->words), most);
 }

@@ -274,10 +274,11 @@ static void lay_out_scratch(arena *a, const fg_graph *graph, fg_stream *layout, 
         const fg_value_record *out = &graph->values[node->output];
         const fg_op_entry *op = fg_op_entry_of(node);
         fg_op_sizes sizes = fg_node_sizes(graph, node);
-        uint64_t numbers = (uint64_t)fg_chunk_pixels(op, out->channels, node->gate_block) * out->channels;
+        const uint64_t all = (uint64_t)out->rows * out->cols;
+        uint64_t numbers = (uint64_t)fg_chunk_pixels(op, out->channels, all, node->gate_block) * out->channels;
         if (node->op == FG_OP_VIEW) numbers = 0;
         words = larger(words, mask_words(out));
-        pixels = larger(pixels, (uint64_t)out->rows * out->cols);
+        pixels = larger(pixels, all);
         footprint = larger(footprint, sizes.footprint);
         if (node->gate == FG_GATE_HOLD) numbers = larger(numbers, (uint64_t)out->cols * out->channels); /* to measure */
         tile = larger(tile, fg_strip_list_bytes(op, out->cols) + numbers * sizeof(float));

@@ -74,6 +74,7 @@ enum {
     FG_LEAST_PIXELS = 72,    /* of a work item where threads share many: whole register tiles, a block of 8 x 8 */
     FG_TILE_PIXELS = 216,    /* at most, of one whose results are compared, */
     FG_TILE_NUMBERS = 18432, /* and fewer where they have many channels */
+    FG_TILE_SHARE = 8,       /* or a map is small: a part of it */
     FG_SQUARES_PIXELS = 576, /* the same where an operator computes squares: enough of them for a product of matrices */
     FG_SQUARES_NUMBERS = 65536,
     FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
@@ -88,12 +89,15 @@ enum {
     FG_MAX_THREADS = 256
 };
 
-/* Most pixels of a work item for results of channels numbers and a gate block. */
-static inline uint32_t fg_chunk_pixels(const fg_op_entry *op, uint32_t channels, uint32_t block)
+/* Most pixels of a work item for results of channels numbers and a gate block, of a map of so many pixels: small maps,
+ * which most likely lie on small machines, ask for little memory. */
+static inline uint32_t fg_chunk_pixels(const fg_op_entry *op, uint32_t channels, uint64_t pixels, uint32_t block)
 {
+    const uint32_t side = block > op->square ? block : op->square, least = side * side;
     uint32_t most = op->square ? FG_SQUARES_PIXELS : FG_TILE_PIXELS;
     uint32_t fit = (op->square ? FG_SQUARES_NUMBERS : FG_TILE_NUMBERS) / channels;
-    uint32_t side = block > op->square ? block : op->square, least = side * side;
+    if (!op->square && pixels / FG_TILE_SHARE < most) most = (uint32_t)(pixels / FG_TILE_SHARE);
+    if (most < FG_LEAST_PIXELS) most = FG_LEAST_PIXELS;
     if (fit > most) fit = most;
     return fit < least ? least : fit ? fit : 1u;
 }
