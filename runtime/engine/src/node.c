@@ -95,11 +95,6 @@ static uint32_t list_squares(const node_work *work, uint32_t chunk, uint32_t *ch
     return n;
 }
 
-static uint32_t thread_count(const fg_stream *stream)
-{
-    return stream->config.parallel_for ? stream->config.threads : 1;
-}
-
 static uint32_t block_of(const fg_value_state *out, uint32_t block, uint32_t pixel)
 {
     return pixel / out->cols / block * fg_mask_words(out->cols) * 64u + pixel % out->cols / block;
@@ -184,7 +179,7 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
 
 uint32_t fg_node_parts(const fg_stream *stream, const fg_op_entry *op, const fg_op_context *context, uint32_t pixels)
 {
-    const uint32_t threads = thread_count(stream);
+    const uint32_t threads = fg_thread_count(stream);
     if (threads == 1 || !op->parts || context->before || pixels >= FG_FEW_PIXELS * threads) return 1;
     const uint32_t most = op->parts(context);
     return most < 2 ? 1 : most < threads ? most : threads;
@@ -227,7 +222,7 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
 
 void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
 {
-    if (thread_count(stream) > 1 && chunks > 1) {
+    if (fg_thread_count(stream) > 1 && chunks > 1) {
         stream->config.parallel_for(stream->config.pool, task, work, chunks);
         return;
     }
@@ -425,7 +420,7 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
 /* Pixels of a work item out of count: many, at most so many, but enough items for all threads. */
 static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t most)
 {
-    const uint32_t threads = thread_count(stream);
+    const uint32_t threads = fg_thread_count(stream);
     uint32_t share = threads > 1 ? (count + 2 * threads - 1) / (2 * threads) : most;
     if (share < FG_LEAST_PIXELS) share = FG_LEAST_PIXELS;
     return share < most ? share : most;
@@ -434,7 +429,7 @@ static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t 
 uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block)
 {
     const uint32_t most = fg_chunk_pixels(op, out->channels, (uint64_t)out->rows * out->cols, block);
-    if (thread_count(stream) == 1) return most;
+    if (fg_thread_count(stream) == 1) return most;
     return shared_pixels(stream, (uint32_t)fg_mask_count(stream->candidates, (size_t)out->rows * out->words), most);
 }
 
@@ -460,7 +455,7 @@ static uint32_t compute_candidates(node_work *work, uint32_t full)
         count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     }
     work->listed = count;
-    work->asks = work->context.kernels->judge_asks && !work->all_change && thread_count(stream) == 1;
+    work->asks = work->context.kernels->judge_asks && !work->all_change && fg_thread_count(stream) == 1;
     if (work->op->before) work->op->before(&work->context);
     const uint32_t parts = full ? fg_node_parts(stream, work->op, &work->context, count) : 1;
     if (parts > 1) {

@@ -69,6 +69,11 @@ static inline void fg_value_place(fg_value_state *value, uint32_t first)
     value->data = (float *)((uintptr_t)value->rows_kept - first * row);
 }
 
+static inline uint32_t fg_thread_count(const fg_stream *stream)
+{
+    return stream->config.parallel_for ? stream->config.threads : 1;
+}
+
 enum {
     FG_FEW_PIXELS = 64,      /* for one thread: the weights are read once more by each */
     FG_LEAST_PIXELS = 72,    /* of a work item where threads share many: whole register tiles, a block of 8 x 8 */

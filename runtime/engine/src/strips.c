@@ -310,7 +310,7 @@ static void make_room(fg_stream *stream, const fg_sequence *sequence, const prog
 static void run_rows(fg_stream *stream, uint32_t node, uint32_t begin, uint32_t end)
 {
     strip_work work = {.stream = stream, .op = fg_op_entry_of(&stream->graph.nodes[node])};
-    uint32_t threads = stream->config.parallel_for ? stream->config.threads : 1;
+    const uint32_t threads = fg_thread_count(stream);
     work.context = fg_node_context(stream, node, 1);
     fg_op_context before;
     if (node > 0 && stream->nodes[node - 1].into_next) {
