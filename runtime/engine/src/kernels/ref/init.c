@@ -11,7 +11,7 @@ void fg_activation_f32_ref(uint32_t kind, const float *parameters, float *data, 
 
 void fg_kernels_init_ref(fg_kernels *kernels)
 {
-    kernels->isa = 0;
+    kernels->isa = kernels->judge_asks = 0;
     kernels->gemm_f32 = fg_gemm_f32_ref;
     kernels->depthwise_f32 = fg_depthwise_f32_ref;
     kernels->depthwise_rows_f32 = NULL;
