@@ -355,15 +355,22 @@ static void check_judge_f32(context *c)
               *twin = test_memory(4 * (listed + 1) * stride);
         uint32_t pixels[20];
         uint8_t flags[2][20] = {{0}};
+        const int all_far = random_below(random, 3) == 0; /* pixels may be looked at several at a time */
         for (size_t p = 0; p < listed; p++) {
+            const size_t kind = all_far ? 2 : random_below(random, 5);
             pixels[p] = (uint32_t)(listed - 1 - p);
             for (size_t i = 0; i < channels; i++) { /* equal, close, far, a NaN, zeros of both signs */
                 const float old = held[pixels[p] * stride + i];
-                fresh[p * channels + i] = p % 5 == 0 ? old : p % 5 == 1 ? old + 0.01f : p % 5 == 2 ? -3.0f * old : old;
+                fresh[p * channels + i] = kind == 1 ? old + 0.01f : kind == 2 ? -3.0f * old : old;
             }
-            if (p % 5 == 3) fresh[p * channels + channels - 1] = NAN;
-            if (p % 5 == 4) held[pixels[p] * stride] = 0.0f, fresh[p * channels] = -0.0f;
+            if (kind == 3) fresh[p * channels + channels - 1] = NAN;
+            if (kind == 4) held[pixels[p] * stride] = 0.0f, fresh[p * channels] = -0.0f;
         }
+        /* close pixels on either side by some norms, or one pixel that lies just on the limit */
+        const uint32_t norm = round % FG_NORM_COUNT;
+        float limit = (random_below(random, 2) ? 0.02f : 0.005f) * (float)channels;
+        const float first = listed ? c->ref.distance_f32(norm, fresh, held + (listed - 1) * stride, channels) : 0.0f;
+        if (random_below(random, 4) == 0 && first > 0.0f) limit = first;
         memcpy(twin, held, 4 * (listed + 1) * stride);
         fg_judge_f32_args args = {fresh,
                                   twin,
@@ -373,9 +380,9 @@ static void check_judge_f32(context *c)
                                   listed - count,
                                   channels,
                                   random_below(random, 3) > 0,
-                                  round % FG_NORM_COUNT,
-                                  0.02f * (float)channels,
-                                  round % 2,
+                                  norm,
+                                  limit,
+                                  random_below(random, 2) > 0,
                                   flags[0]};
         c->ref.judge_f32(&args);
         args.held = held, args.flags = flags[1];
