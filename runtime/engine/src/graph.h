@@ -5,8 +5,6 @@
 #include "../include/framegate.h"
 #include "format.h"
 
-enum { FG_CACHE_LINE = 64 }; /* bytes */
-
 typedef struct fg_graph {
     const uint8_t *file;
     const char *strings;

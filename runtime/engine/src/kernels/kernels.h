@@ -11,6 +11,10 @@
 
 #include "../format.h"
 
+/* Bytes of memory's lines, and what is asked for ahead of a pixel at most: the machine follows a longer one by itself.
+ */
+enum { FG_CACHE_LINE = 64, FG_PREFETCH_BYTES = 4096 };
+
 /* What happens to a finished sum x before it is stored: slope, alone: x = x < 0 ? slope * x : x (slope above 0, at most
  * 1); or low: x = x < low ? low : x; then high: x = x > high ? high : x (high is not -0). So ReLU, clip and leaky ReLU
  * cost no pass of their own; the bits are those of activation_f32. Where there are steps there is a bias, and a bias is

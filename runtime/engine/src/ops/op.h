@@ -9,8 +9,7 @@
 #include <string.h>
 
 enum {
-    FG_CHUNK_PIXELS = 240,   /* most pixels compute is called with, unless it computes squares */
-    FG_PREFETCH_BYTES = 4096 /* per pixel, at most: the machine follows a longer one by itself */
+    FG_CHUNK_PIXELS = 240 /* most pixels compute is called with, unless it computes squares */
 };
 
 /* A value of one stream. */

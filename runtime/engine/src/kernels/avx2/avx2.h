@@ -4,6 +4,8 @@
 
 #include "../kernels.h"
 
+#define ROWS_LEAST 5 /* of depthwise_rows_f32 */
+
 void fg_gemm_f32_avx2(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_avx2(const fg_depthwise_f32_args *args);
 void fg_depthwise_rows_f32_avx2(const fg_depthwise_rows_f32_args *args);

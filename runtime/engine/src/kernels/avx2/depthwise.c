@@ -13,7 +13,6 @@ enum { VECTOR = 8 };
 
 /* Seven sums, five weights and a column; of 3x3 windows two rows of four, without a branch for each column, are
  * quicker. */
-#define ROWS_LEAST 5
 enum { TILE_ROWS = 1, TILE_COLS = 7 };
 
 #include "../depthwise_rows_tmpl.h"

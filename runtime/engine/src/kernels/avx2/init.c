@@ -21,7 +21,7 @@ void fg_kernels_init_avx2(fg_kernels *kernels)
     kernels->gemm_f32 = fg_gemm_f32_avx2;
     kernels->depthwise_f32 = fg_depthwise_f32_avx2;
     kernels->depthwise_rows_f32 = fg_depthwise_rows_f32_avx2;
-    kernels->rows_least = 5;
+    kernels->rows_least = ROWS_LEAST;
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx2;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx2;
     fill_pointwise(kernels);

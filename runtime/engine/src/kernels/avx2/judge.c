@@ -10,7 +10,7 @@
 
 #include "../judge_tmpl.h"
 
-enum { PIXELS = 4, LINE = 64, MOST_ASKED = 4096 }; /* bytes */
+enum { PIXELS = 4 };
 
 #define EACH _Pragma("GCC unroll 4") for (size_t k = 0; k < PIXELS; k++)
 #define KEEP(p) __asm__("" : "+r"(p)) /* of its own: GCC would reckon four pointers in a vector and take them apart */
@@ -41,43 +41,26 @@ typedef struct shared {
     uint8_t *flags;
 } shared;
 
-static inline size_t whole_of(size_t channels) { return channels / FG_LANES * FG_LANES; }
-
 static inline __m128 four_distances(const float *const *x, float *const *y, size_t channels)
 {
-    const size_t whole = whole_of(channels);
+    const size_t whole = channels / FG_LANES * FG_LANES, rest = channels - whole;
     __m256 lanes[PIXELS];
     EACH lanes[k] = vec_zero();
     for (size_t i = 0; i < whole; i += FG_LANES) {
         EACH lanes[k] = add_size(lanes[k], vec_load(x[k] + i), vec_load(y[k] + i));
     }
-    if (whole < channels) {
-        const size_t n = channels - whole;
-        EACH lanes[k] = add_size(lanes[k], vec_load_part(x[k] + whole, n), vec_load_part(y[k] + whole, n));
+    if (rest) {
+        EACH lanes[k] = add_size(lanes[k], vec_load_part(x[k] + whole, rest), vec_load_part(y[k] + whole, rest));
     }
     return _mm_hadd_ps(join_pairs(lanes[0], lanes[1]), join_pairs(lanes[2], lanes[3]));
 }
 
+/* As copy_numbers, which GCC makes of halves of registers: judging would take a fifth longer. */
 static inline void copy_pixel(float *to, const float *from, size_t channels)
 {
-    const size_t whole = whole_of(channels);
+    const size_t whole = channels / FG_LANES * FG_LANES, rest = channels - whole;
     for (size_t i = 0; i < whole; i += FG_LANES) vec_store(to + i, vec_load(from + i));
-    if (whole < channels) {
-        const size_t n = channels - whole;
-        vec_store_part(to + whole, vec_load_part(from + whole, n), n);
-    }
-}
-
-static inline void copy_four(float *const *to, const float *const *from, size_t channels)
-{
-    const size_t whole = whole_of(channels);
-    for (size_t i = 0; i < whole; i += FG_LANES) {
-        EACH vec_store(to[k] + i, vec_load(from[k] + i));
-    }
-    if (whole < channels) {
-        const size_t n = channels - whole;
-        EACH vec_store_part(to[k] + whole, vec_load_part(from[k] + whole, n), n);
-    }
+    if (rest) vec_store_part(to + whole, vec_load_part(from + whole, rest), rest);
 }
 
 static inline void judge_four(const fg_judge_f32_args *args, const shared *s, size_t first, const __m128 limit,
@@ -104,28 +87,24 @@ static inline void judge_four(const fg_judge_f32_args *args, const shared *s, si
         for (size_t k = 0; k < PIXELS; k++) four |= (uint32_t)flag_of(args, x[k], held[k], distance[k]) << 8 * k;
     }
     memcpy(s->flags + first, &four, sizeof four);
-    uint32_t changed = commit ? four & FG_PIXEL_CHANGED * 0x01010101u : 0;
-    if (changed == FG_PIXEL_CHANGED * 0x01010101u) {
-        copy_four(held, x, channels);
-        return;
-    }
-    for (; changed; changed &= changed - 1) {
-        const size_t k = (size_t)__builtin_ctz(changed) / 8;
-        copy_pixel(held[k], x[k], channels);
+    if (!commit) return;
+    EACH
+    {
+        if (four >> 8 * k & FG_PIXEL_CHANGED) copy_pixel(held[k], x[k], channels);
     }
 }
 
 /* The held numbers of four pixels, most of which were last touched a frame ago. Inline, as in node.c. */
 FG_INLINE void ask_for(const shared *s, size_t first)
 {
-    const size_t bytes = fg_at_most(s->channels * sizeof(float), MOST_ASKED);
+    const size_t bytes = fg_at_most(s->channels * sizeof(float), FG_PREFETCH_BYTES);
     const float *held[PIXELS];
     EACH
     {
         held[k] = s->held + s->pixels[first + k] * s->stride;
         KEEP(held[k]);
     }
-    for (size_t at = 0; at < bytes; at += LINE) {
+    for (size_t at = 0; at < bytes; at += FG_CACHE_LINE) {
         EACH __builtin_prefetch((const char *)held[k] + at);
     }
 }

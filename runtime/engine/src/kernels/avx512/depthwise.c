@@ -12,7 +12,6 @@ enum { VECTOR = 16 };
 
 #include "../depthwise_tmpl.h"
 
-#define ROWS_LEAST 3
 enum { TILE_ROWS = 2, TILE_COLS = 7 }; /* 14, 28, 56 and 112 are multiples */
 
 #include "../depthwise_rows_tmpl.h"
