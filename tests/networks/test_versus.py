@@ -53,3 +53,11 @@ def test_both_is_to_the_first_build_without_gates():
         (libraries[1], True),
     ]
     assert versus.contestants_of(libraries, "on") == [(each, True) for each in libraries]
+
+
+def test_real_clips_need_assets(monkeypatch, capsys):
+    monkeypatch.delenv("FRAMEGATE_ASSETS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["versus", "a.so", "--onnx", "net.onnx", "--clips", "webcam"])
+    with pytest.raises(SystemExit):
+        versus.main()
+    assert "FRAMEGATE_ASSETS" in capsys.readouterr().err

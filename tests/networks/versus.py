@@ -164,6 +164,8 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     there = assets.folder() is not None
+    if not there and set(options.clips or ()) - set(controlled.CLIPS):
+        parser.error("FRAMEGATE_ASSETS names no folder with clips (docs/networks.md): only controlled ones can be had")
     libraries = [path.resolve() for path in options.libraries]
     rows, all_ratios = [], []
     with tempfile.TemporaryDirectory() as folder:
