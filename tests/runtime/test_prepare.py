@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not engine_available(), reason="the engine is no
 Frame = npt.NDArray[np.uint8]
 
 
-def network(height: int, width: int, channels: int, threshold: float, preprocess: Preprocess) -> Model:
+def network(height: int, width: int, channels: int, threshold: float, preprocess: Preprocess | None) -> Model:
     """Its outputs are the prepared frame and a copy of it."""
     graph = Graph()
     shape = {"shape": (1, channels, height, width), "pixel_axes": (2, 3)}
@@ -110,6 +110,27 @@ def test_letterbox_keeps_proportions_and_fills(size: tuple[int, int], align: Ali
     theirs = np.full((96, 128, 3), 114, np.uint8)
     theirs[top : top + rows, left : left + cols] = cv2.resize(frame, (cols, rows), interpolation=cv2.INTER_LINEAR)
     assert np.abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "as it is"])
+def test_threads_share_the_rows_of_a_frame(prepared: bool) -> None:
+    """Rows differ in how much of them changes; after a still frame one thread takes them all."""
+    height, width = 301, 200
+    model = network(height, width, 3, 4.0, plain(3, Resize.LETTERBOX, fill=7) if prepared else None)
+    rng = np.random.default_rng(5)
+    size = (240, 400) if prepared else (height, width)
+    clip = [rng.integers(0, 256, (*size, 3)).astype(np.uint8 if prepared else np.float32)]
+    for rows in (slice(0, 0), slice(0, 30), slice(37, 38), slice(0, 0), slice(0, 0), slice(200, None), slice(None)):
+        frame = clip[-1].copy()
+        frame[rows, 50:90] = rng.integers(0, 256, frame[rows, 50:90].shape)
+        clip.append(frame)
+    for gating in (True, False):
+        streams = [Stream(model, gating=gating, threads=threads) for threads in (1, 2, 7)]
+        for frame in clip:
+            one, *others = [stream.push(frame) for stream in streams]
+            for result in others:
+                assert result["copy"].tobytes() == one["copy"].tobytes()
+                assert np.array_equal(result.changed["image"], one.changed["image"])
 
 
 def test_small_changes_add_up() -> None:

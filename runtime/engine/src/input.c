@@ -1,4 +1,4 @@
-/* input.c: taking over a frame: checks first, then the input gate. */
+/* input.c: taking over a frame: checks first, then the input gate, rows shared by the threads. */
 #include <string.h>
 
 #include "state.h"
@@ -47,28 +47,74 @@ fg_status fg_input_check(const fg_stream *stream, uint32_t input, const fg_frame
     return fault ? fg_error_set(error, FG_ERR_ARGUMENT, FG_NONE, 0, fault) : FG_OK;
 }
 
-static void run_plain(const fg_kernels *kernels, fg_value_state *value, const fg_frame *frame, float threshold,
-                      uint32_t full, float *row_scratch)
+/* Rows of a frame, and the threads that take them. */
+typedef struct input_work {
+    const fg_stream *stream;
+    fg_value_state *value;
+    const fg_frame *frame;
+    fg_prepare_args prepare; /* where the engine prepares frames */
+    float threshold;         /* where it does not */
+    uint32_t full, rows;     /* rows of an item */
+    uint32_t changed[FG_INPUT_ITEMS];
+} input_work;
+
+/* Rows begin .. end - 1 of a frame that is the input itself; fresh_row: room for one. Whether a pixel changed. */
+static int plain_rows(const input_work *work, uint32_t begin, uint32_t end, float *fresh_row)
 {
+    const fg_value_state *value = work->value;
+    const fg_frame *frame = work->frame;
     size_t numbers = (size_t)value->cols * value->channels, fired = 0;
-    const uint8_t *from = frame->data;
-    for (uint32_t row = 0; row < value->rows; row++, from += frame->row_stride_bytes) {
+    for (uint32_t row = begin; row < end; row++) {
+        const uint8_t *from = (const uint8_t *)frame->data + row * frame->row_stride_bytes;
         const float *fresh = (const float *)(const void *)from;
         float *held = value->data + row * numbers;
         uint64_t *mask = value->mask + (size_t)row * value->words;
         if (frame->dtype == FG_DTYPE_U8) {
-            for (size_t i = 0; i < numbers; i++) row_scratch[i] = from[i];
-            fresh = row_scratch;
+            for (size_t i = 0; i < numbers; i++) fresh_row[i] = from[i];
+            fresh = fresh_row;
         }
-        if (full) {
+        if (work->full) {
             memcpy(held, fresh, numbers * sizeof *held);
             fg_mask_fill_row(mask, value->cols);
         } else {
-            const fg_gate_f32_args gate = {fresh, held, value->cols, value->channels, threshold, mask};
-            fired += kernels->gate_f32(&gate);
+            const fg_gate_f32_args gate = {fresh, held, value->cols, value->channels, work->threshold, mask};
+            fired += work->stream->kernels.gate_f32(&gate);
         }
     }
-    value->changed = full || fired > 0;
+    return work->full || fired > 0;
+}
+
+static void run_rows(void *shared, uint32_t item, uint32_t thread)
+{
+    input_work *work = shared;
+    const uint32_t begin = item * work->rows, rest = work->value->rows - begin;
+    const uint32_t end = begin + (rest < work->rows ? rest : work->rows);
+    uint8_t *memory = work->stream->thread_scratch + thread * work->stream->thread_bytes; /* plan.c: a row of floats */
+    const int changed = work->prepare.prepare ? fg_prepare_rows(&work->prepare, begin, end, memory)
+                                              : plain_rows(work, begin, end, (float *)(void *)memory);
+    work->changed[item] = changed != 0;
+}
+
+/* Rows of an item: all of a frame like the one before, which most likely is again, so that idle threads may sleep. */
+static uint32_t rows_of_item(const fg_stream *stream, const fg_value_state *value)
+{
+    const uint32_t threads = fg_thread_count(stream);
+    const size_t numbers = (size_t)value->cols * value->channels;
+    if (threads == 1 || stream->still) return value->rows;
+    const uint32_t wanted = FG_THREAD_ITEMS * threads, items = wanted < FG_INPUT_ITEMS ? wanted : FG_INPUT_ITEMS;
+    const uint32_t share = (value->rows + items - 1) / items;
+    const uint32_t least = (uint32_t)((FG_INPUT_NUMBERS + numbers - 1) / numbers);
+    return share > least ? share : least;
+}
+
+static void run_items(input_work *work)
+{
+    fg_value_state *value = work->value;
+    work->rows = rows_of_item(work->stream, value);
+    const uint32_t items = (value->rows + work->rows - 1) / work->rows;
+    fg_run_chunks(work->stream, run_rows, work, items);
+    value->changed = 0;
+    for (uint32_t i = 0; i < items; i++) value->changed |= work->changed[i];
 }
 
 /* Whether a frame has its numbers as a value has them. */
@@ -90,19 +136,27 @@ void fg_input_run(fg_stream *stream, uint32_t input, const fg_frame *frame, floa
 {
     const fg_input_record *record = &stream->graph.inputs[input];
     fg_value_state *value = &stream->values[record->value];
-    float levels = record->threshold * scale;
-    if (record->prepare) {
-        uint32_t threshold = levels < 255.0f ? (uint32_t)levels : 255u;
-        value->changed = fg_prepare_run(stream->prepares[input], record, &stream->graph.values[record->value],
-                                        &stream->kernels, frame, threshold, full != 0, value->data, value->mask) > 0;
-        return;
-    }
+    const float levels = record->threshold * scale;
+    input_work work = {.stream = stream, .value = value, .frame = frame, .full = full};
     if (stream->input_data[input] && lies_packed(value, frame)) {
         memcpy(&value->data, &(const void *){frame->data}, sizeof value->data); /* it is only read */
         fg_mask_fill(value->mask, value->rows, value->cols);
         value->changed = 1;
         return;
     }
-    float level = frame->dtype == FG_DTYPE_U8 ? 1.0f : record->grey_level;
-    run_plain(&stream->kernels, value, frame, levels * level, full, (float *)(void *)stream->thread_scratch);
+    if (record->prepare) {
+        work.prepare = (fg_prepare_args){.prepare = stream->prepares[input],
+                                         .input = record,
+                                         .value = &stream->graph.values[record->value],
+                                         .kernels = &stream->kernels,
+                                         .frame = frame,
+                                         .threshold = levels < 255.0f ? (uint32_t)levels : 255u,
+                                         .first = full != 0,
+                                         .out = value->data,
+                                         .mask = value->mask};
+        fg_prepare_begin(&work.prepare);
+    } else {
+        work.threshold = levels * (frame->dtype == FG_DTYPE_U8 ? 1.0f : record->grey_level);
+    }
+    run_items(&work);
 }

@@ -220,7 +220,7 @@ static void run_chunk(void *shared, uint32_t item, uint32_t thread)
     }
 }
 
-void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks)
+void fg_run_chunks(const fg_stream *stream, fg_task task, void *work, uint32_t chunks)
 {
     if (fg_thread_count(stream) > 1 && chunks > 1) {
         stream->config.parallel_for(stream->config.pool, task, work, chunks);
@@ -417,38 +417,47 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
     }
 }
 
-/* Pixels of a work item out of count: many, at most so many, but enough items for all threads. */
-static uint32_t shared_pixels(const fg_stream *stream, uint32_t count, uint32_t most)
+/* Pixels of a work item out of count: many, at most so many, but enough items for all threads where it is worth waking
+ * them; a square of a side at least. */
+static uint32_t shared_pixels(const fg_stream *stream, const fg_node_state *state, uint32_t count, uint32_t most,
+                              uint32_t side)
 {
-    const uint32_t threads = fg_thread_count(stream);
-    uint32_t share = threads > 1 ? (count + 2 * threads - 1) / (2 * threads) : most;
-    if (share < FG_LEAST_PIXELS) share = FG_LEAST_PIXELS;
+    const uint64_t threads = fg_thread_count(stream), cost = (state->pixel_macs + FG_PIXEL_GATED) * count;
+    if (threads == 1) return most;
+    uint64_t items = cost / FG_ITEM_COST;
+    if (items > FG_THREAD_ITEMS * threads) items = FG_THREAD_ITEMS * threads;
+    if (items < 2) return most;
+    uint32_t share = (uint32_t)((count + items - 1) / items);
+    share = (share + FG_ITEM_PIXELS - 1) / FG_ITEM_PIXELS * FG_ITEM_PIXELS;
+    if (share < side * side) share = side * side;
     return share < most ? share : most;
 }
 
-uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block)
+uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_node_state *state,
+                          const fg_value_state *out, uint32_t block)
 {
     const uint32_t most = fg_chunk_pixels(op, out->channels, (uint64_t)out->rows * out->cols, block);
     if (fg_thread_count(stream) == 1) return most;
-    return shared_pixels(stream, (uint32_t)fg_mask_count(stream->candidates, (size_t)out->rows * out->words), most);
+    const uint32_t count = (uint32_t)fg_mask_count(stream->candidates, (size_t)out->rows * out->words);
+    return shared_pixels(stream, state, count, most, block > op->square ? block : op->square);
 }
 
 /* The same where results are written in place; whole rows of an operator's squares. */
-static uint32_t direct_pixels(const node_work *work)
+static uint32_t direct_pixels(const node_work *work, const fg_node_state *state)
 {
     const fg_value_state *out = work->context.output;
     uint32_t most = work->op->square ? FG_SQUARES_PIXELS : FG_CHUNK_PIXELS, row = work->op->square * out->cols;
-    uint32_t share = shared_pixels(work->stream, out->rows * out->cols, most);
+    uint32_t share = shared_pixels(work->stream, state, out->rows * out->cols, most, 1);
     return row ? (share + row - 1) / row * row : share;
 }
 
 /* Computes the candidates; how many there are. */
-static uint32_t compute_candidates(node_work *work, uint32_t full)
+static uint32_t compute_candidates(node_work *work, const fg_node_state *state, uint32_t full)
 {
     fg_stream *stream = work->stream;
     const fg_value_state *out = work->context.output;
     uint32_t chunks = 0, count, chunk;
-    chunk = full ? direct_pixels(work) : fg_judged_pixels(stream, work->op, out, work->block);
+    chunk = full ? direct_pixels(work, state) : fg_judged_pixels(stream, work->op, state, out, work->block);
     if (work->side > 1 && !full) {
         count = list_squares(work, chunk, &chunks);
     } else {
@@ -530,7 +539,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     if (follows == FG_FOLLOWS_IN_PLACE) {
         state->computed = (uint32_t)fg_mask_count(stream->candidates, words);
     } else {
-        state->computed = compute_candidates(&work, whole);
+        state->computed = compute_candidates(&work, state, whole);
     }
     if (work.op->square)
         state->squares = fg_mask_count_blocks(stream->candidates, out->rows, out->cols, work.op->square);

@@ -16,7 +16,6 @@ struct fg_prepare {
     uint32_t *starts;  /* per column, as resize_row_u8 wants them */
     uint16_t *weights; /* per column */
     uint8_t *held;     /* rows x cols x channels: what the network has seen */
-    uint8_t *row;      /* one resized row */
 };
 
 static size_t align_up(size_t bytes) { return (bytes + FG_MEMORY_ALIGN - 1) / FG_MEMORY_ALIGN * FG_MEMORY_ALIGN; }
@@ -33,13 +32,11 @@ static size_t lay_out(fg_prepare *prepare, const fg_input_record *input, const f
     const int resized = input->resize != FG_RESIZE_NONE;
     const size_t starts_at = align_up(sizeof(fg_prepare));
     const size_t weights_at = starts_at + align_up(resized ? cols * sizeof(uint32_t) : 0);
-    const size_t row_at = weights_at + align_up(resized ? cols * sizeof(uint16_t) : 0);
-    const size_t held_at = row_at + align_up(resized ? row_bytes : 0);
+    const size_t held_at = weights_at + align_up(resized ? cols * sizeof(uint16_t) : 0);
     if (prepare) {
         uint8_t *base = (uint8_t *)prepare;
         prepare->starts = (uint32_t *)(void *)(base + starts_at);
         prepare->weights = (uint16_t *)(void *)(base + weights_at);
-        prepare->row = base + row_at;
         prepare->held = base + held_at;
     }
     return held_at + align_up(value->rows * row_bytes);
@@ -125,49 +122,50 @@ static void set_geometry(fg_prepare *prepare, const fg_input_record *input, cons
     }
 }
 
-/* Row i of the network's image: in the frame where it is a whole row of it, else made in prepare->row. */
-static const uint8_t *resized_row(const fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
-                                  const fg_kernels *kernels, const fg_frame *frame, uint32_t i)
+/* Row i of the network's image: in the frame where it is a whole row of it, else made in row. */
+static const uint8_t *resized_row(const fg_prepare_args *args, uint32_t i, uint8_t *row)
 {
-    const size_t channels = value->channels, place = (size_t)prepare->left * channels;
-    const size_t bytes = value->cols * channels, used = prepare->width * channels;
-    uint8_t *row = prepare->row;
+    const fg_prepare *prepare = args->prepare;
+    const fg_frame *frame = args->frame;
+    const size_t channels = args->value->channels, place = (size_t)prepare->left * channels;
+    const size_t bytes = args->value->cols * channels, used = prepare->width * channels;
+    const int fill = (int)args->input->fill;
     if (i < prepare->top || i - prepare->top >= prepare->height) {
-        memset(row, (int)input->fill, bytes);
+        memset(row, fill, bytes);
         return row;
     }
     uint32_t top, bottom;
     const uint16_t row_weight = source_of(i - prepare->top, frame->height, prepare->height, &top, &bottom);
     const uint8_t *pixels = frame->data;
-    const fg_resize_row_u8_args args = {.top = pixels + top * frame->row_stride_bytes,
-                                        .bottom = pixels + bottom * frame->row_stride_bytes,
-                                        .row_bytes = frame->width * channels,
-                                        .row_weight = row_weight,
-                                        .columns = prepare->columns,
-                                        .starts = prepare->starts,
-                                        .weights = prepare->weights,
-                                        .pixels = prepare->width,
-                                        .channels = channels,
-                                        .out = row + place};
-    if (prepare->columns == FG_COLUMNS_SAME && row_weight == 0 && used == bytes) return args.top;
-    if (used < bytes) memset(row, (int)input->fill, bytes);
-    kernels->resize_row_u8(&args);
+    const fg_resize_row_u8_args resize = {.top = pixels + top * frame->row_stride_bytes,
+                                          .bottom = pixels + bottom * frame->row_stride_bytes,
+                                          .row_bytes = frame->width * channels,
+                                          .row_weight = row_weight,
+                                          .columns = prepare->columns,
+                                          .starts = prepare->starts,
+                                          .weights = prepare->weights,
+                                          .pixels = prepare->width,
+                                          .channels = channels,
+                                          .out = row + place};
+    if (prepare->columns == FG_COLUMNS_SAME && row_weight == 0 && used == bytes) return resize.top;
+    if (used < bytes) memset(row, fill, bytes);
+    args->kernels->resize_row_u8(&resize);
     return row;
 }
 
-/* Asks for the rows of a frame that a later row is made of: a new frame is in no cache. */
-FG_INLINE void fetch_rows(const fg_prepare *prepare, const fg_value_record *value, const fg_frame *frame, uint32_t i,
-                          int direct)
+/* Asks for the rows of a frame that row i, a later one, is made of: a new frame is in no cache. */
+FG_INLINE void fetch_rows(const fg_prepare_args *args, uint32_t i, int direct)
 {
+    const fg_prepare *prepare = args->prepare;
+    const fg_frame *frame = args->frame;
     uint32_t top = i, bottom = i;
-    if (i >= value->rows) return;
     if (!direct) {
         if (i < prepare->top || i - prepare->top >= prepare->height) return;
         source_of(i - prepare->top, frame->height, prepare->height, &top, &bottom);
     }
     for (uint32_t row = top; row <= bottom; row++) {
         const uint8_t *from = (const uint8_t *)frame->data + row * frame->row_stride_bytes;
-        for (size_t at = 0; at < (size_t)frame->width * value->channels; at += FG_CACHE_LINE)
+        for (size_t at = 0; at < (size_t)frame->width * frame->channels; at += FG_CACHE_LINE)
             __builtin_prefetch(from + at);
     }
 }
@@ -182,27 +180,37 @@ static void set_all(uint64_t *mask, size_t pixels)
     }
 }
 
-size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const fg_value_record *value,
-                      const fg_kernels *kernels, const fg_frame *frame, uint32_t threshold, int first, float *out,
-                      uint64_t *mask)
+void fg_prepare_begin(const fg_prepare_args *args)
 {
-    const size_t cols = value->cols, channels = value->channels;
+    fg_prepare *prepare = args->prepare;
+    const fg_frame *frame = args->frame;
+    if (same_size(args->value, frame)) return; /* all modes leave such a frame as it is */
+    if (frame->height != prepare->frame_height || frame->width != prepare->frame_width)
+        set_geometry(prepare, args->input, args->value, frame);
+}
+
+int fg_prepare_rows(const fg_prepare_args *args, uint32_t begin, uint32_t end, uint8_t *row)
+{
+    const fg_input_record *input = args->input;
+    const fg_frame *frame = args->frame;
+    const size_t cols = args->value->cols, channels = args->value->channels;
     const size_t row_numbers = cols * channels, words = (cols + 63) / 64;
-    const int direct = same_size(value, frame); /* all modes leave such a frame as it is */
-    size_t changed = 0;
-    if (!direct && (frame->height != prepare->frame_height || frame->width != prepare->frame_width)) {
-        set_geometry(prepare, input, value, frame);
-    }
-    for (uint32_t i = 0; i < value->rows; i++) {
-        uint8_t *held = prepare->held + i * row_numbers;
-        uint64_t *row_mask = mask + i * words;
-        fetch_rows(prepare, value, frame, i + ROWS_AHEAD, direct);
-        const uint8_t *row = direct ? (const uint8_t *)frame->data + i * frame->row_stride_bytes
-                                    : resized_row(prepare, input, value, kernels, frame, i);
-        const fg_gate_u8_args gate = {
-            .frame = row, .held = held, .pixels = cols, .channels = channels, .threshold = threshold, .mask = row_mask};
+    const int direct = same_size(args->value, frame);
+    int changed = 0;
+    for (uint32_t i = begin; i < end; i++) {
+        uint8_t *held = args->prepare->held + i * row_numbers;
+        uint64_t *row_mask = args->mask + i * words;
+        if (i + ROWS_AHEAD < end) fetch_rows(args, i + ROWS_AHEAD, direct);
+        const uint8_t *fresh =
+            direct ? (const uint8_t *)frame->data + i * frame->row_stride_bytes : resized_row(args, i, row);
+        const fg_gate_u8_args gate = {.frame = fresh,
+                                      .held = held,
+                                      .pixels = cols,
+                                      .channels = channels,
+                                      .threshold = args->threshold,
+                                      .mask = row_mask};
         const fg_normalize_u8_args normalize = {.x = held,
-                                                .out = out + i * row_numbers,
+                                                .out = args->out + i * row_numbers,
                                                 .pixels = cols,
                                                 .channels = channels,
                                                 .mask = row_mask,
@@ -210,14 +218,14 @@ size_t fg_prepare_run(fg_prepare *prepare, const fg_input_record *input, const f
                                                 .mean = input->mean,
                                                 .scale = input->scale};
         size_t fired = cols;
-        if (first) {
-            memcpy(held, row, row_numbers);
+        if (args->first) {
+            memcpy(held, fresh, row_numbers);
             set_all(row_mask, cols);
         } else {
-            fired = kernels->gate_u8(&gate);
+            fired = args->kernels->gate_u8(&gate);
         }
-        if (fired) kernels->normalize_u8(&normalize);
-        changed += fired;
+        if (fired) args->kernels->normalize_u8(&normalize);
+        changed |= fired > 0;
     }
     return changed;
 }

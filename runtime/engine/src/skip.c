@@ -381,7 +381,7 @@ static void update(skip_work *work, fg_node_state *state)
 {
     fg_stream *stream = work->stream;
     fg_value_state *out = work->out;
-    uint32_t chunks, chunk = fg_judged_pixels(stream, work->op, work->out, 1);
+    uint32_t chunks, chunk = fg_judged_pixels(stream, work->op, state, work->out, 1);
     uint32_t count = fg_list_pixels(stream, stream->candidates, out->rows, out->cols, chunk, &chunks);
     fg_run_chunks(stream, update_chunk, work, chunks);
     fg_mask_clear(out->mask, (size_t)out->rows * out->words);

@@ -76,7 +76,7 @@ static inline uint32_t fg_thread_count(const fg_stream *stream)
 
 enum {
     FG_FEW_PIXELS = 64,      /* for one thread: the weights are read once more by each */
-    FG_LEAST_PIXELS = 72,    /* of a work item where threads share many: whole register tiles, a block of 8 x 8 */
+    FG_LEAST_PIXELS = 72,    /* that a work item may have in any case: whole register tiles, a block of 8 x 8 */
     FG_TILE_PIXELS = 216,    /* at most, of one whose results are compared, */
     FG_TILE_NUMBERS = 18432, /* and fewer where they have many channels */
     FG_TILE_SHARE = 8,       /* or a map is small: a part of it */
@@ -84,13 +84,18 @@ enum {
     FG_SQUARES_NUMBERS = 65536,
     FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
-    FG_MEASURED_ROWS = 32,   /* of a map, about, for its standard deviation */
-    FG_PIXEL_GATED = 3500,   /* multiply-accumulates that a computed pixel costs besides its own, */
-    FG_PIXEL_DENSE = 700,    /* and one of a push without gating */
-    FG_SMALL_COST = 1 << 20, /* of a push without gating: not worth a thought */
-    FG_SURELY_DEAR = 2,      /* one push in which gates cost much more than they saved, or two in a row */
-    FG_BUSY_PUSHES = 64,     /* at most, until gates are tried again */
-    FG_LISTED_MORE = 3,      /* pixels that listing writes behind the last one, at most */
+    FG_MEASURED_ROWS = 32,    /* of a map, about, for its standard deviation */
+    FG_PIXEL_GATED = 3500,    /* multiply-accumulates that a computed pixel costs besides its own, */
+    FG_PIXEL_DENSE = 700,     /* and one of a push without gating */
+    FG_SMALL_COST = 1 << 20,  /* of a push without gating: not worth a thought */
+    FG_SURELY_DEAR = 2,       /* one push in which gates cost much more than they saved, or two in a row */
+    FG_BUSY_PUSHES = 64,      /* at most, until gates are tried again */
+    FG_THREAD_ITEMS = 2,      /* work items of a node for each thread: one that comes late takes fewer, */
+    FG_ITEM_COST = 100000,    /* of so many multiply-accumulates at least, counted as for FG_PIXEL_GATED, */
+    FG_ITEM_PIXELS = 12,      /* of a multiple of so many pixels: whole register tiles */
+    FG_INPUT_ITEMS = 64,      /* work items of a frame's rows at most, */
+    FG_INPUT_NUMBERS = 16384, /* of so many numbers at least */
+    FG_LISTED_MORE = 3,       /* pixels that listing writes behind the last one, at most */
     FG_MAX_THREADS = 256
 };
 
@@ -129,9 +134,10 @@ fg_op_context fg_node_context(fg_stream *stream, uint32_t node, uint32_t full);
 uint32_t fg_list_pixels(fg_stream *stream, const uint64_t *mask, uint32_t rows, uint32_t cols, uint32_t chunk,
                         uint32_t *chunk_count);
 /* node.c: pixels of a work item of the listed candidates, whose results are compared. */
-uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_value_state *out, uint32_t block);
+uint32_t fg_judged_pixels(const fg_stream *stream, const fg_op_entry *op, const fg_node_state *state,
+                          const fg_value_state *out, uint32_t block);
 /* Runs the task on every chunk, by the stream's threads. */
-void fg_run_chunks(fg_stream *stream, fg_task task, void *work, uint32_t chunks);
+void fg_run_chunks(const fg_stream *stream, fg_task task, void *work, uint32_t chunks);
 /* node.c: computes a run of pixels to where they are held; tile: room for fg_chunk_pixels of them. */
 void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, const uint32_t *pixels, uint32_t count,
                          float *tile, void *scratch);
