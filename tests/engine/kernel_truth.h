@@ -9,6 +9,9 @@
 
 static double truth_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
+/* fg_silu goes to its limit. */
+static double truth_silu(double p, double x) { return p == 1.0 && x == -INFINITY ? 0.0 : x * truth_sigmoid(p * x); }
+
 static double truth_activation_value(uint32_t kind, double p, double q, double x)
 {
     /* clang-format off */
@@ -17,7 +20,7 @@ static double truth_activation_value(uint32_t kind, double p, double q, double x
     case FG_ACT_CLIP: return x < p ? p : x > q ? q : x;
     case FG_ACT_LEAKY_RELU: return x < 0 ? p * x : x;
     case FG_ACT_SIGMOID: return truth_sigmoid(x);
-    case FG_ACT_SILU: return x * truth_sigmoid(p * x);
+    case FG_ACT_SILU: return truth_silu(p, x);
     case FG_ACT_HARD_SIGMOID: return truth_activation_value(FG_ACT_CLIP, 0, 1, p * x + q);
     case FG_ACT_HARD_SWISH: return x * truth_activation_value(FG_ACT_CLIP, 0, 1, p * x + q);
     case FG_ACT_TANH: return tanh(x);

@@ -53,7 +53,7 @@ static void activation_f32(uint32_t kind, const float *parameters, float *data, 
     case FG_ACT_LEAKY_RELU: EACH(x < 0.0f ? p * x : x); break;
     case FG_ACT_SIGMOID: EACH_LONG(fg_sigmoid(x)); break;
     case FG_ACT_SILU:
-        if (p == 1.0f) EACH_LONG(fg_swish(x, x));
+        if (p == 1.0f) EACH_LONG(fg_silu(x));
         else EACH_LONG(fg_swish(x, p * x));
         break;
     case FG_ACT_HARD_SIGMOID: EACH(clip(p * x + q, 0.0f, 1.0f)); break;

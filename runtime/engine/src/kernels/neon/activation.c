@@ -1,7 +1,7 @@
 /* activation.c: SiLU with AArch64's NEON, the function that detectors spend a quarter of a frame in, and ReLU, for
  * which GCC takes twice the instructions; other kinds are the twin's, which compilers vectorise.
  *
- * SiLU: bit for bit fg_swish(x, x) of numeric.h. A fused multiply-add overwrites what it adds to, so a constant summand
+ * SiLU: bit for bit fg_silu of numeric.h. A fused multiply-add overwrites what it adds to, so a constant summand
  * is copied each time. Pairs of vectors load both their copies in one instruction, which leaves the vector unit alone.
  */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -27,8 +27,8 @@ enum { VECTOR = 4, VECTORS = 2 };
 #define COPIES(x) {x, x, x, x, x, x, x, x}
 typedef enum summand { MAGIC, LOW, HIGH, TWO, ONE, SUMMANDS } summand;
 static const float summands[SUMMANDS][VECTORS * VECTOR] = {[MAGIC] = COPIES(FG_EXP_MAGIC + 127.0f),
-                                                           [LOW] = COPIES(4.999999306e-01f),
-                                                           [HIGH] = COPIES(4.166845600e-02f),
+                                                           [LOW] = COPIES(4.999923110e-01f),
+                                                           [HIGH] = COPIES(4.189025611e-02f),
                                                            [TWO] = COPIES(2.0013f),
                                                            [ONE] = COPIES(1.0f)};
 
@@ -42,30 +42,27 @@ FG_INLINE float32x4_t number(uint32x4_t x) { return vreinterpretq_f32_u32(x); }
 FG_INLINE float32x4_t all(float x) { return vdupq_n_f32(x); }
 
 /* VECTORS vectors side by side: cores that issue in order would wait for every link of one chain. */
-FG_INLINE void silu(float *data, const float *constants, uint32x4_t sign)
+FG_INLINE void silu(float *data, const float *constants)
 {
     float32x4_t x[VECTORS], r[VECTORS], s[VECTORS], low[VECTORS], high[VECTORS], square[VECTORS], y[VECTORS];
-    EACH x[v] = vld1q_f32(data + v * VECTOR);
-    /* e^-|x|: fg_exp_decay */
-    EACH r[v] = number(vminq_u32(vorrq_u32(bits(x[v]), sign), vdupq_n_u32(0xC2B00000u)));
+    EACH x[v] = vmaxq_f32(vld1q_f32(data + v * VECTOR), all(-87.0f));
+    /* e^-x */
+    EACH r[v] = vminq_f32(x[v], all(87.0f));
     fill(s, constants, MAGIC);
-    EACH s[v] = vfmaq_f32(s[v], r[v], all(1.44269504f));
+    EACH s[v] = vfmsq_f32(s[v], r[v], all(1.44269504f));
     EACH y[v] = vsubq_f32(s[v], all(FG_EXP_MAGIC + 127.0f));
     EACH s[v] = number(vshlq_n_u32(bits(s[v]), 23));
-    EACH r[v] = vfmaq_f32(r[v], y[v], all(-0.693147182f));
-    EACH r[v] = vfmaq_f32(r[v], y[v], all(1.90465429e-9f));
+    EACH r[v] = vfmaq_f32(r[v], y[v], all(0.693147182f));
+    EACH r[v] = vfmsq_f32(r[v], y[v], all(1.90465429e-9f));
     EACH square[v] = vmulq_f32(r[v], r[v]);
     fill(low, constants, LOW);
-    EACH low[v] = vfmaq_f32(low[v], r[v], all(1.666651486e-01f));
+    EACH low[v] = vfmsq_f32(low[v], r[v], all(1.666711569e-01f));
     fill(high, constants, HIGH);
-    EACH high[v] = vfmaq_f32(high[v], r[v], all(8.369410883e-03f));
-    EACH high[v] = vfmaq_f32(high[v], square[v], all(1.381316125e-03f));
+    EACH high[v] = vfmsq_f32(high[v], r[v], all(8.312467486e-03f));
     EACH low[v] = vfmaq_f32(low[v], high[v], square[v]);
-    EACH r[v] = vfmaq_f32(r[v], low[v], square[v]);
-    EACH s[v] = vfmaq_f32(s[v], r[v], s[v]);
-    /* x e or x, over 1 + e: fg_quotient */
-    EACH r[v] = vmulq_f32(x[v], s[v]);
-    EACH x[v] = vbslq_f32(vcltzq_s32(vreinterpretq_s32_f32(x[v])), r[v], x[v]);
+    EACH r[v] = vfmsq_f32(r[v], low[v], square[v]);
+    EACH s[v] = vfmsq_f32(s[v], r[v], s[v]);
+    /* x over 1 + that: fg_quotient */
     EACH s[v] = vaddq_f32(s[v], all(1.0f));
     EACH y[v] = number(vsubq_u32(vdupq_n_u32(0x7EF32000u), bits(s[v])));
     fill(low, constants, TWO);
@@ -98,15 +95,13 @@ static void all_silu(float *data, size_t count)
 {
     const float *constants = summands[0];
     const size_t rest = count % (VECTORS * VECTOR);
-    uint32x4_t sign = vdupq_n_u32(0x80000000u);
     float part[VECTORS * VECTOR] = {0};
-    __asm__("" : "+w"(sign)); /* or GCC would copy x, to change it by an immediate number */
     for (const float *end = data + (count - rest); data < end; data += VECTORS * VECTOR) {
         KEEP(constants);
-        silu(data, constants, sign);
+        silu(data, constants);
     }
     for (size_t i = 0; i < rest; i++) part[i] = data[i];
-    if (rest) silu(part, constants, sign);
+    if (rest) silu(part, constants);
     for (size_t i = 0; i < rest; i++) data[i] = part[i];
 }
 
