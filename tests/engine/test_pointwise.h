@@ -269,7 +269,7 @@ static void check_pool_f32_with(context *c, const fg_kernels *kernels)
             float *joined = AS_FLOATS(out.ref) + p * args.out_step;
             memcpy(joined, x + p * args.x_step + taps[0], channels * sizeof *x);
             for (size_t t = 1; t < tap_count; t++)
-                c->ref.accumulate_f32(args.kind, joined, x + p * args.x_step + taps[t], channels);
+                c->ref.accumulate_f32(args.kind, joined, x + p * args.x_step + taps[t], channels, 1, channels);
             for (size_t k = 0; args.kind == FG_REDUCE_MEAN && k < channels; k++) joined[k] /= args.divisor;
         }
         args.out = AS_FLOATS(out.isa);

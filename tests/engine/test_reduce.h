@@ -7,36 +7,45 @@ static void check_accumulate_f32(context *c)
 {
     for (unsigned round = 0; round < 400; round++) {
         const uint32_t kind = round % FG_REDUCE_ARG_MAX;
-        const size_t count = random_count(&c->random);
-        float *start = random_floats(&c->random, count, FILL_SPECIAL),
-              *x = random_floats(&c->random, count, FILL_SPECIAL);
+        const size_t count = random_count(&c->random), rows = random_below(&c->random, 11);
+        const size_t step = count + random_below(&c->random, 3);
+        const fill_kind fill = round % 2 ? FILL_SPECIAL : FILL_PLAIN; /* sums of others are often NaN */
+        float *start = random_floats(&c->random, count, fill), *x = random_floats(&c->random, rows * step + 1, fill);
         outputs out = outputs_make(&c->random, count * sizeof *x);
         outputs_copy(&out, start);
-        c->ref.accumulate_f32(kind, AS_FLOATS(out.ref), x, count);
-        c->isa.accumulate_f32(kind, AS_FLOATS(out.isa), x, count);
-        CHECK(&c->count, outputs_agree(&out), "accumulate_f32 %s: kind %u count %zu", c->isa_name, kind, count);
+        c->ref.accumulate_f32(kind, AS_FLOATS(out.ref), x, step, rows, count);
+        c->isa.accumulate_f32(kind, AS_FLOATS(out.isa), x, step, rows, count);
+        CHECK(&c->count, outputs_agree(&out), "accumulate_f32 %s: kind %u rows %zu step %zu count %zu", c->isa_name,
+              kind, rows, step, count);
         outputs_free(&out);
         free(start), free(x);
     }
 }
 
+/* Rows in order: beside 2^24 a sum of ones first would be another. */
 static void truth_accumulate_f32(context *c)
 {
     static const float expected[] = {5.0f, 5.0f, 3.0f, 2.0f, 6.0f};
     for (uint32_t kind = 0; kind < FG_REDUCE_ARG_MAX; kind++) {
-        float accumulator[2] = {2.0f, 1.0f};
-        const float x[2] = {3.0f, NAN};
-        c->ref.accumulate_f32(kind, accumulator, x, 2);
+        float accumulator[2] = {2.0f, 1.0f}, sum = 16777216.0f;
+        const float x[2] = {3.0f, NAN}, ones[6] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, -1.0f};
+        c->ref.accumulate_f32(kind, accumulator, x, 2, 1, 2);
         CHECK(&c->count, same_float(&accumulator[0], &expected[kind]) && accumulator[1] != accumulator[1],
               "accumulate_f32: kind %u", kind);
+        c->ref.accumulate_f32(FG_REDUCE_SUM, &sum, ones, 1, 6, 1);
+        CHECK(&c->count, sum == 16777215.0f, "accumulate_f32: rows are not in order: %g", (double)sum);
     }
 }
 
 static void bench_accumulate_f32(context *c)
 {
-    float accumulator[BENCH_COUNT] = {0}, x[BENCH_COUNT] = {0};
-    BENCH(c, "accumulate_f32 sum", BENCH_COUNT, c->isa.accumulate_f32(FG_REDUCE_SUM, accumulator, x, BENCH_COUNT));
-    BENCH(c, "accumulate_f32 max", BENCH_COUNT, c->isa.accumulate_f32(FG_REDUCE_MAX, accumulator, x, BENCH_COUNT));
+    enum { ROWS = 8 };
+    float accumulator[BENCH_COUNT / ROWS] = {0}, x[BENCH_COUNT] = {0};
+    const size_t count = BENCH_COUNT / ROWS;
+    BENCH(c, "accumulate_f32 sum", BENCH_COUNT,
+          c->isa.accumulate_f32(FG_REDUCE_SUM, accumulator, x, count, ROWS, count));
+    BENCH(c, "accumulate_f32 max", BENCH_COUNT,
+          c->isa.accumulate_f32(FG_REDUCE_MAX, accumulator, x, count, ROWS, count));
 }
 
 /* --- blend_f32 --- */

@@ -159,7 +159,8 @@ typedef struct fg_pool_f32_args {
 /* distance_f32: l1: sum |a - b|; rms: sum (a - b)^2 (product, then sum, no fmaf); max: max |a - b|, NaN if any
  * difference is NaN. Sums run in 8 lanes (lane i takes elements i, i + 8, ...) added as ((0+4)+(2+6))+((1+5)+(3+7)).
  *
- * accumulate_f32: accumulator[i] = accumulator[i] + x[i] (mean, sum), max, min (a NaN in x is kept) or product.
+ * accumulate_f32: accumulator[i] = accumulator[i] + x[i] (mean, sum), max, min (a NaN in x is kept) or product; for
+ * rows of x in order, step numbers apart.
  *
  * blend_f32: out[i] = sum over t of weights[t] * rows[t][i] in ascending t: first a product, then product and sum (no
  * fmaf).

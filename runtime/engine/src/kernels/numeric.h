@@ -197,7 +197,7 @@ FG_INLINE_FAST float fg_swish(float x, float u)
 FG_INLINE_FAST float fg_sigmoid(float x) { return fg_swish(x != x ? x : 1.0f, x); }
 
 /* x / (1 + e^-x), for what detectors spend a quarter of a frame in: no sign to look at, and a polynomial shorter by one
- * than fg_exp_fraction's. Beyond 87, where e^x is no normal float any more, x counts as 87. */
+ * than fg_exp_fraction's. Below -87, where e^x is no normal float any more, x counts as -87. */
 FG_INLINE_FAST float fg_silu(float x)
 {
     const float magic = FG_EXP_MAGIC + 127.0f;

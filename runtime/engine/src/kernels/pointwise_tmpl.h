@@ -16,7 +16,7 @@ static void fill_pointwise(fg_kernels *kernels)
     kernels->distance_f32 = distance_f32;
     kernels->judge_f32 = judge_f32;
     kernels->moments_f64 = moments_f64;
-    kernels->accumulate_f32 = accumulate_f32;
+    kernels->accumulate_f32 = accumulate_rows;
     kernels->permute_f32 = permute_f32;
     kernels->pool_f32 = pool_f32;
     kernels->blend_f32 = blend_f32;

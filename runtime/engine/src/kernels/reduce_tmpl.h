@@ -63,7 +63,7 @@ static void reduce_columns(uint32_t kind, const float *x, size_t count, size_t s
 {
     float accumulator[FG_CHUNK];
     memcpy(accumulator, x, width * sizeof *x);
-    for (size_t i = 1; i < count; i++) accumulate_f32(kind, accumulator, x + i * stride, width);
+    accumulate_rows(kind, accumulator, x + stride, stride, count - 1, width);
     const float divisor = kind == FG_REDUCE_MEAN ? (float)count : 1.0f;
     for (size_t j = 0; j < width; j++) out[j] = accumulator[j] / divisor;
 }

@@ -55,4 +55,17 @@ static FG_NOINLINE void accumulate_f32(uint32_t kind, float *restrict accumulato
     }
 }
 
+/* The same of several rows. */
+FG_UNUSED static FG_NOINLINE void accumulate_rows(uint32_t kind, float *restrict accumulator, const float *restrict x,
+                                                  size_t step, size_t rows, size_t count)
+{
+    const int sum = kind == FG_REDUCE_SUM || kind == FG_REDUCE_MEAN;
+    size_t row = 0;
+    for (; sum && row + 4 <= rows; row += 4, x += 4 * step) {
+        const float *a = x, *b = a + step, *c = b + step, *d = c + step;
+        for (size_t i = 0; i < count; i++) accumulator[i] = (((accumulator[i] + a[i]) + b[i]) + c[i]) + d[i];
+    }
+    for (; row < rows; row++, x += step) accumulate_f32(kind, accumulator, x, count);
+}
+
 #endif

@@ -1,11 +1,12 @@
-/* elementwise.c: unary, binary, where. Consecutive pixels of operands that do not broadcast are one kernel call. */
+/* elementwise.c: unary, binary, where. Consecutive pixels are one kernel call, unless an operand has rows or columns of
+ * its own to broadcast. */
 #include "op.h"
 
 #include <string.h>
 
 enum {
     PACKED_NUMBERS = 2048
-}; /* of an operand whose pixels are put side by side first: they stay in the first cache */
+}; /* of an operand whose pixels are put side by side first, or one repeated: they stay in the first cache */
 
 /* An operand at one output pixel; step 0 serves all channels with one number. */
 typedef struct operand {
@@ -19,6 +20,20 @@ static int is_plain(const fg_op_context *context, const fg_value_state *value)
     return value->rows == out->rows && value->cols == out->cols && value->channels == out->channels;
 }
 
+/* One number for all, or one pixel, as squeeze-and-excite has it. */
+static int is_number(const fg_value_state *value)
+{
+    return value->rows == 1 && value->cols == 1 && value->channels == 1;
+}
+
+static int is_pixel(const fg_op_context *context, const fg_value_state *value)
+{
+    return value->rows == 1 && value->cols == 1 && value->channels == context->output->channels;
+}
+
+/* Pixels of an operand that scratch has room for. */
+static uint32_t fit(const fg_op_context *context) { return PACKED_NUMBERS / context->output->channels; }
+
 static void copy_run(const fg_op_context *context, const fg_value_state *from, uint32_t pixel, uint32_t count,
                      float *to, size_t to_stride)
 {
@@ -31,34 +46,53 @@ static void copy_run(const fg_op_context *context, const fg_value_state *from, u
     context->kernels->permute_f32(&args);
 }
 
+/* Repeats operands of one pixel as often as one of count output pixels' calls may ask for. */
+static void repeat_pixels(const fg_op_context *context, uint32_t count, size_t out_stride, float *scratch)
+{
+    const size_t channels = context->output->channels;
+    const uint32_t copies = out_stride != channels ? 1 : count < fit(context) ? count : fit(context);
+    for (uint32_t k = 0; k < context->node->input_count && copies > 1; k++) {
+        const fg_value_state *value = fg_op_input(context, k);
+        if (!is_pixel(context, value) || is_number(value)) continue;
+        for (uint32_t i = 0; i < copies; i++)
+            memcpy(scratch + k * PACKED_NUMBERS + i * channels, value->data, channels * sizeof *scratch);
+    }
+}
+
 /* Input k at count output pixels from pixel on, which span has found to be one call's. */
 static operand operand_at(const fg_op_context *context, uint32_t k, uint32_t pixel, uint32_t count, float *scratch)
 {
     const fg_value_state *value = fg_op_input(context, k), *out = context->output;
-    operand o = {.step = value->channels == out->channels};
+    operand o = {.at = scratch + k * PACKED_NUMBERS, .step = value->channels == out->channels};
     size_t from = pixel;
+    if (count > 1 && is_number(value)) return (operand){.at = value->data, .step = 0};
+    if (count > 1 && !is_plain(context, value)) return o; /* repeated there */
     if (value->rows != out->rows || value->cols != out->cols) {
         size_t row = value->rows == 1 ? 0 : pixel / out->cols, col = value->cols == 1 ? 0 : pixel % out->cols;
         from = row * value->cols + col;
     }
-    o.at = fg_value_pixel(value, from);
-    if (count == 1 || fg_value_is_packed(value)) return o;
-    o.at = scratch + k * PACKED_NUMBERS;
-    copy_run(context, value, pixel, count, scratch + k * PACKED_NUMBERS, value->channels);
+    if (count == 1 || fg_value_is_packed(value)) {
+        o.at = fg_value_pixel(value, from);
+    } else {
+        copy_run(context, value, pixel, count, scratch + k * PACKED_NUMBERS, value->channels);
+    }
     return o;
 }
 
-/* Pixels one kernel call may take: a run where neither operand broadcasts and results are packed, else one. */
+/* Pixels one kernel call may take: a run where results are packed and no operand broadcasts rows or columns, else
+ * one. */
 static uint32_t span(const fg_op_context *context, const uint32_t *pixels, uint32_t i, uint32_t count,
                      size_t out_stride)
 {
-    uint32_t fit = PACKED_NUMBERS / context->output->channels, packed = 1;
+    uint32_t in_place = 1, most = fit(context);
     if (out_stride != context->output->channels) return 1;
     for (uint32_t k = 0; k < context->node->input_count; k++) {
-        if (!is_plain(context, fg_op_input(context, k))) return 1;
-        packed &= (uint32_t)fg_value_is_packed(fg_op_input(context, k));
+        const fg_value_state *value = fg_op_input(context, k);
+        const int plain = is_plain(context, value);
+        if (!plain && !is_pixel(context, value) && !is_number(value)) return 1;
+        in_place &= (uint32_t)(plain ? fg_value_is_packed(value) : is_number(value));
     }
-    if (!packed && fit < count - i) count = i + (fit ? fit : 1);
+    if (!in_place && most < count - i) count = i + (most ? most : 1);
     return fg_op_run_length(pixels, i, count);
 }
 
@@ -103,6 +137,7 @@ static void binary_compute(const fg_op_context *context, const uint32_t *pixels,
                            size_t out_stride, void *scratch)
 {
     uint32_t kind = (uint32_t)context->node->attributes.binary.kind;
+    repeat_pixels(context, count, out_stride, scratch);
     for (uint32_t i = 0; i < count;) {
         uint32_t n = span(context, pixels, i, count, out_stride);
         operand a = operand_at(context, 0, pixels[i], n, scratch);
@@ -131,6 +166,7 @@ const fg_op_entry fg_op_binary = {.sizes = elementwise_sizes,
 static void where_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                           size_t out_stride, void *scratch)
 {
+    repeat_pixels(context, count, out_stride, scratch);
     for (uint32_t i = 0; i < count;) {
         uint32_t n = span(context, pixels, i, count, out_stride);
         operand c = operand_at(context, 0, pixels[i], n, scratch);

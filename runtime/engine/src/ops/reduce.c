@@ -40,9 +40,8 @@ static void reduce_before(const fg_op_context *context)
         float *partial = (float *)context->aux + row * channels;
         if (!context->full && !(x->mask && fg_mask_any(fg_value_mask_row(x, row), x->words))) continue;
         memcpy(partial, fg_value_pixel(x, first), channels * sizeof *partial);
-        for (uint32_t col = 1; col < x->cols; col++) {
-            context->kernels->accumulate_f32((uint32_t)a->kind, partial, fg_value_pixel(x, first + col), channels);
-        }
+        context->kernels->accumulate_f32((uint32_t)a->kind, partial, fg_value_pixel(x, first + 1), x->stride,
+                                         x->cols - 1, channels);
     }
 }
 
@@ -59,9 +58,8 @@ static void reduce_compute(const fg_op_context *context, const uint32_t *pixels,
         const float *from = a->over_cols ? (const float *)context->aux : fg_value_pixel(x, col);
         if (!a->over_rows) from += row * row_step;
         memcpy(out, from, channels * sizeof *out);
-        for (uint32_t r = 1; a->over_rows && r < x->rows; r++) {
-            context->kernels->accumulate_f32((uint32_t)a->kind, out, from + r * row_step, channels);
-        }
+        if (a->over_rows)
+            context->kernels->accumulate_f32((uint32_t)a->kind, out, from + row_step, row_step, x->rows - 1, channels);
         if (a->kind == FG_REDUCE_MEAN) context->kernels->binary_f32(FG_BINARY_DIV, out, 1, &divisor, 0, out, channels);
     }
 }
