@@ -278,6 +278,55 @@ class GraphMaker:
         if self.graph.nodes[-1].output == between and between not in self.running:  # it had become too large
             self.running.append(between)
 
+    def step_drifting(self) -> None:
+        """A separable convolution whose first gate is decided by drift, behind one of three that hold by mean."""
+        if not self.gates:
+            return
+        x, channels = self.pick(), int(self.rng.integers(2, 20))
+        kind = int(self.rng.integers(3))
+        pads = dict.fromkeys(("pad_top", "pad_left", "pad_bottom", "pad_right"), int(kind > 0))
+        side = 3 if kind else 1
+        shape = (side, side, x.channels, channels)
+        if kind == 2:
+            plain = self.graph.values.pop(self.weights(*shape)).data
+            weights = self.constant(transform_weights(plain))  # type: ignore[arg-type]
+        else:
+            weights = self.weights(*shape)
+        attributes = (g.WinogradConv2d if kind == 2 else g.Conv2d)(side, side, **pads)
+        rounded = g.ActivationSpec(g.Activation.ROUND) if self.exact and kind == 2 else self.activation()
+        first = len(self.graph.nodes)
+        made = self.chain(x.name, attributes, [weights, self.weights(channels)], rounded)
+        if made is None:
+            return
+        geometry = self.window(self.graph.values[made])
+        kernel = self.weights(geometry["kernel_h"], geometry["kernel_w"], 1, channels)
+        between = self.chain(made, g.Conv2d(**geometry, groups=channels), [kernel, self.weights(channels)])
+        if between is None:
+            self.running.append(made)
+            return
+        for node in self.graph.nodes[first : first + 2]:
+            std = float(2.0 ** self.rng.integers(0, 4)) if self.exact or self.rng.random() < 0.3 else 0.0
+            alpha = float(2.0 ** self.rng.integers(-4, 1)) * float(self.rng.random() < 0.9)
+            node.gate = g.HoldGate(alpha, std=std)
+        out = int(self.rng.integers(1, 40))
+        self.add(g.Conv2d(1, 1), [between, self.weights(1, 1, channels, out), None], activation=self.activation())
+        if self.graph.nodes[-1].output == between:  # it had become too large
+            self.running.append(between)
+
+    def chain(
+        self, x: str, attributes: g.Attributes, more: list[str | None], activation: g.ActivationSpec | None = None
+    ) -> str | None:
+        """A node whose output only the next one is to read; None if it had become too large."""
+        before, running = len(self.graph.nodes), list(self.running)
+        exact, self.exact = self.exact, False  # the last of them is followed by a clip
+        self.add(attributes, [x, *more])
+        self.exact, self.running = exact, running
+        if len(self.graph.nodes) == before:
+            return None
+        node = self.graph.nodes[-1]
+        node.activation, node.gate = activation or self.activation(), None
+        return node.output
+
     def step_winograd(self) -> None:
         """Rounded where sums must be exact: Winograd's are not, but have the same bits in the NumPy backend."""
         x = self.pick()

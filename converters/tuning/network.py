@@ -107,7 +107,10 @@ class GraphNetwork(nn.Module):
         return self.weights[self._keys[name]] if name in self._keys else self._constants[name]
 
     def _hold(self, name: str, out: Tensor, gate: HoldGate, frames: int) -> tuple[Tensor, Tensor]:
-        """The held values of clips, and the share of pixels that fired after the first frames."""
+        """The held values of clips, and the share of pixels that fired after the first frames.
+
+        By comparing outputs, also where the engine decides by input drift (docs/gating.md): close enough to tune by.
+        """
         threshold = max(gate.alpha * self.deviations[name], 1e-12)
         clips = out.unflatten(0, (-1, frames))
         held = [clips[:, 0]]

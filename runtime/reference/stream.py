@@ -6,6 +6,7 @@ with any candidate is computed whole and the candidates are picked from the resu
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import operator
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .drift import Drift, drifting
 from .errors import ArgumentError, StateError
 from .footprint import Mask, footprint, pixel_macs
 from .graph import (
     Binary,
     BinaryOp,
     Concat,
+    Conv2d,
     Gate,
     GateNorm,
     Gather,
@@ -57,6 +60,8 @@ class _NodeState:
     residue: Mask  # recomputed, but held back by the gate
     macs_map: npt.NDArray[np.int64]  # per pixel; (0, 0) for views, which compute nothing
     skip: SkipNode | None = None
+    drift: Drift | None = None
+    moved: Floats | None = None  # (rows, cols): where drift asks for it, how far pixels that changed moved
     std: np.float32 = field(default_factory=lambda: np.float32(0))  # measured; 0: not yet
     unmeasured: bool = True  # changed since std was measured
     macs: int = 0
@@ -102,6 +107,7 @@ class ReferenceStream:
         self._refresh = refresh
         self._arrays: dict[str, Any] = {}  # Floats; constants may be index tables, too
         self._masks: dict[str, Mask] = {}
+        self._drifting = drifting(graph)
         producers = graph.producers()
         for value in graph.values.values():
             if value.kind == ValueKind.CONSTANT:
@@ -238,7 +244,13 @@ class ReferenceStream:
         attributes = node.attributes
         square_macs = attributes.SQUARE_WORK * int(macs_map.flat[0])
         residue = np.zeros(extents[:2], np.bool_)
-        return _NodeState(residue, macs_map, skip, square=attributes.SQUARE, square_macs=square_macs)
+        state = _NodeState(residue, macs_map, skip, square=attributes.SQUARE, square_macs=square_macs)
+        if node.output in self._drifting:
+            assert isinstance(attributes, Conv2d)
+            state.drift = Drift.of(attributes, self._input_arrays(node)[1], *extents[:2])
+        if any(node is producer for producer in self._drifting.values()):
+            state.moved = np.zeros(extents[:2], np.float32)
+        return state
 
     def _input_arrays(self, node: Node) -> list[Any]:
         return [None if name is None else self._arrays[name] for name in node.inputs]
@@ -326,12 +338,14 @@ class ReferenceStream:
         if refreshing:
             mask |= state.residue
         square = node.attributes.SQUARE
-        limit = _gate_limit(node.gate, state, extents[2], scale)
+        limit = self._limit(node, state, extents[2], scale)
         if not dense:
             block = node.gate.block if isinstance(node.gate, HoldGate) else 1
             mask[...] = grow_blocks(mask, max(block, square if limit is None else 1))
         whole = dense or (not scale > 0 and _is_crowded(mask))  # refreshing, scale is 0
         mask[...] |= whole
+        if state.drift is not None and self._gating:
+            self._pass_drifted(node, state, None if whole else limit)
         candidates = mask.copy()
         state.computed = int(candidates.sum())
         state.squares = _squares(candidates, square)
@@ -342,15 +356,18 @@ class ReferenceStream:
             return
         held = self._arrays[node.output]
         new = compute(node.attributes, inputs, extents, node.activation)
-        if whole:
+        if whole or state.drift is not None:
             written = candidates
-            state.residue[...] = False
+            state.residue &= ~candidates
         else:
             written = differs = candidates if _follows(node) else candidates & _bits_differ(new, held)
             if isinstance(node.gate, HoldGate) and limit is not None:
                 fires = np.zeros_like(differs)
                 with np.errstate(invalid="ignore", over="ignore"):  # not (a <= b), so that NaN fires
-                    fires[differs] = ~(distances(node.gate.norm, new[differs], held[differs]) <= limit)
+                    apart = distances(node.gate.norm, new[differs], held[differs])
+                    fires[differs] = ~(apart <= limit)
+                if state.moved is not None:
+                    state.moved[differs] = apart
                 written = differs & grow_blocks(fires, node.gate.block)
             mask[...] = written
             if limit is not None and square > 1:  # the rest of a square may differ in its last bits
@@ -361,6 +378,33 @@ class ReferenceStream:
         state.unmeasured |= state.changed > 0
         if state.skip is not None:
             state.skip.restart(inputs[0], state.macs)
+
+    def _limit(self, node: Node, state: _NodeState, channels: int, scale: np.float32) -> float | None:
+        """What distances, or the drift, may not exceed for a pixel to be held; None: pixels fire by bits."""
+        producer = self._drifting.get(node.output)
+        if producer is None or state.drift is None:
+            return _gate_limit(node.gate, state, channels, scale)
+        above = self._states[self._graph.nodes.index(producer)]
+        if _gate_limit(producer.gate, above, channels, scale) is None:
+            return None
+        assert isinstance(node.gate, HoldGate)
+        assert isinstance(producer.gate, HoldGate)
+        gate = dataclasses.replace(node.gate, std=producer.gate.std)
+        return _gate_limit(gate, above, channels, scale)
+
+    def _pass_drifted(self, node: Node, state: _NodeState, limit: float | None) -> None:
+        """Leaves in a node's mask what has drifted far enough."""
+        assert state.drift is not None
+        mask = self._masks[node.output]
+        if limit is None:
+            state.drift.sums[mask] = 0
+            return
+        producer = self._drifting[node.output]
+        moved = self._states[self._graph.nodes.index(producer)].moved
+        assert moved is not None
+        fired = state.drift.add(mask, self._masks[producer.output], moved, limit)
+        state.residue |= mask & ~fired
+        mask[...] = fired
 
     def _push_skip(self, node: Node, state: _NodeState, skip: SkipNode, scale: np.float32) -> None:
         inputs, held, mask = self._input_arrays(node), self._arrays[node.output], self._masks[node.output]
@@ -391,7 +435,7 @@ class ReferenceStream:
     def _measure(self) -> None:
         """The standard deviations that thresholds are relative to, where the file gives none."""
         for node, state in zip(self._graph.nodes, self._states, strict=True):
-            if isinstance(node.gate, HoldGate) and node.gate.std == 0 and state.unmeasured:
+            if isinstance(node.gate, HoldGate) and node.gate.std == 0 and state.unmeasured and state.drift is None:
                 state.std = standard_deviation(self._arrays[node.output])
                 state.unmeasured = False
 

@@ -355,6 +355,9 @@ static void check_judge_f32(context *c)
               *twin = test_memory(4 * (listed + 1) * stride);
         uint32_t pixels[20];
         uint8_t flags[2][20] = {{0}};
+        float moved[2][21];
+        for (size_t p = 0; p < 21; p++) moved[0][p] = moved[1][p] = -1.0f; /* of what is not judged, it stays */
+        const int asked = random_below(random, 2) == 0;
         const int all_far = random_below(random, 3) == 0; /* pixels may be looked at several at a time */
         for (size_t p = 0; p < listed; p++) {
             const size_t kind = all_far ? 2 : random_below(random, 5);
@@ -383,10 +386,13 @@ static void check_judge_f32(context *c)
                                   norm,
                                   limit,
                                   random_below(random, 2) > 0,
-                                  flags[0]};
+                                  flags[0],
+                                  asked ? moved[0] : NULL};
         c->ref.judge_f32(&args);
-        args.held = held, args.flags = flags[1];
+        args.held = held, args.flags = flags[1], args.moved = asked ? moved[1] : NULL;
         c->isa.judge_f32(&args);
+        CHECK(&c->count, first_difference(moved[0], moved[1], 21) == 21, "judge_f32 %s: moved, channels %zu norm %u",
+              c->isa_name, channels, norm);
         CHECK(&c->count, !memcmp(flags[0], flags[1], count) && !memcmp(held, twin, 4 * (listed + 1) * stride),
               "judge_f32 %s: channels %zu count %zu norm %u gated %u", c->isa_name, channels, count, args.norm,
               args.gated);
@@ -401,9 +407,15 @@ static void truth_judge_f32(context *c)
         float fresh[10] = {1, 2, 1, 2.5f, 9, 2, NAN, 2, -0.0f, 2};
         float held[15] = {1, 2, 7, 1, 2, 7, 1, 2, 7, 1, 2, 7, 0, 2, 7};
         const uint32_t pixels[5] = {0, 1, 2, 3, 4};
+        static const float far[5] = {0.0f, 0.5f, 8.0f, 0.0f, 0.0f}; /* save the fourth, NaN */
         uint8_t flags[5];
-        const fg_judge_f32_args args = {fresh, held, 3, pixels, 5, 0, 2, on, FG_NORM_L1, 0.5f, 1, flags};
+        float moved[5] = {9.0f, 9.0f, 9.0f, 9.0f, 9.0f};
+        const fg_judge_f32_args args = {fresh, held, 3, pixels, 5, 0, 2, on, FG_NORM_L1, 0.5f, 1, flags, moved};
         c->ref.judge_f32(&args);
+        for (size_t p = 0; p < 5; p++) {
+            CHECK(&c->count, p == 3 && on ? moved[p] != moved[p] : moved[p] == (on ? far[p] : 9.0f),
+                  "judge_f32: pixel %zu gated %u moved %g", p, on, (double)moved[p]);
+        }
         for (size_t p = 0; p < 5; p++) {
             const uint8_t expected = on || gated[p] == FG_PIXEL_SAME ? gated[p] : FG_PIXEL_CHANGED;
             CHECK(&c->count, flags[p] == expected, "judge_f32: pixel %zu gated %u: %u, not %u", p, on, flags[p],
@@ -424,7 +436,8 @@ static void bench_judge_f32(context *c)
     uint32_t pixels[PIXELS];
     uint8_t flags[PIXELS];
     for (uint32_t p = 0; p < PIXELS; p++) pixels[p] = p;
-    const fg_judge_f32_args args = {fresh, held, CHANNELS, pixels, PIXELS, 0, CHANNELS, 1, FG_NORM_L1, 1e9f, 1, flags};
+    const fg_judge_f32_args args = {fresh, held,       CHANNELS, pixels, PIXELS, 0,   CHANNELS,
+                                    1,     FG_NORM_L1, 1e9f,     1,      flags,  NULL};
     BENCH(c, "judge_f32 l1, held back", CHANNELS * PIXELS, c->isa.judge_f32(&args));
     free(fresh), free(held);
 }

@@ -14,6 +14,7 @@ typedef struct node_work {
     uint32_t all_change; /* every listed pixel does: nothing to compare */
     uint32_t gated;      /* compare by distance; otherwise by bits */
     uint32_t norm, block;
+    float *moved;    /* where judging says how far pixels moved, or NULL */
     uint32_t side;   /* of the squares that candidates are listed in: the gate's block, or what the operator computes */
     float limit;     /* of the distance kernel's result */
     uint32_t listed; /* candidates */
@@ -117,7 +118,8 @@ static void judge(const node_work *work, const uint32_t *pixels, uint32_t count,
                               .norm = work->norm,
                               .limit = work->limit,
                               .commit = !blocks,
-                              .flags = flags};
+                              .flags = flags,
+                              .moved = work->moved};
     work->context.kernels->judge_f32(&args);
     for (uint32_t start = 0, end; blocks && start < count; start = end) { /* one pixel fires for its whole block */
         uint32_t fires = 0, block = block_of(out, work->block, pixels[start]);
@@ -335,21 +337,38 @@ static void measure_if_due(const fg_stream *stream, const fg_node_record *node, 
                            const fg_value_state *out, uint32_t full)
 {
     if (node->gate != FG_GATE_HOLD || node->gate_std > 0.0f || !stream->config.gating || !state->stale) return;
+    if (state->drift.sums) return; /* nothing is held */
     if (stream->busy || (!full && !stream->refreshing)) return;
     state->std = measure(stream, out);
     state->stale = 0;
 }
 
-/* How this push decides: by the distance kernel's result against limit, or by bits. */
-static void set_gate(node_work *work, const fg_node_record *node, const fg_node_state *state)
+/* In the output's own units. */
+static float threshold_of(const fg_stream *stream, uint32_t node, float alpha)
 {
-    float std = node->gate_std > 0.0f ? node->gate_std : state->std;
-    float threshold = node->gate_alpha * std * work->stream->config.threshold_scale;
+    const fg_node_record *record = &stream->graph.nodes[node];
+    const float std = record->gate_std > 0.0f ? record->gate_std : stream->nodes[node].std;
+    return alpha * std * stream->config.threshold_scale;
+}
+
+/* How this push decides: by the distance kernel's result against limit, or by bits. What is decided by drift counts in
+ * units of its input, and by bits where that is. */
+static void set_gate(node_work *work, uint32_t number, const fg_node_state *state)
+{
+    const fg_stream *stream = work->stream;
+    const fg_node_record *node = &stream->graph.nodes[number];
+    float threshold = threshold_of(stream, number, node->gate_alpha);
+    if (state->drift.sums) {
+        const uint32_t producer = stream->graph.values[stream->graph.index[node->first_input]].producer;
+        threshold = threshold_of(stream, producer, node->gate_alpha);
+        if (!(threshold_of(stream, producer, stream->graph.nodes[producer].gate_alpha) > 0.0f)) threshold = 0.0f;
+    }
     float channels = (float)work->context.output->channels;
     work->norm = node->gate_norm;
     work->block = node->gate_block;
     work->side = work->block > work->op->square ? work->block : work->op->square;
-    work->gated = node->gate == FG_GATE_HOLD && !work->stream->refreshing && threshold > 0.0f;
+    work->gated = node->gate == FG_GATE_HOLD && !stream->refreshing && threshold > 0.0f;
+    work->moved = work->gated ? state->moved : NULL;
     work->limit = threshold;
     if (node->gate_norm == FG_NORM_L1) work->limit = threshold * channels;
     if (node->gate_norm == FG_NORM_RMS) work->limit = threshold * threshold * channels;
@@ -498,6 +517,7 @@ void fg_node_all_changed(fg_stream *stream, uint32_t node)
     uint32_t pixels = out->rows * out->cols;
     fg_mask_fill(out->mask, out->rows, out->cols);
     if (state->residue) fg_mask_clear(state->residue, (size_t)out->rows * out->words);
+    if (state->drift.sums) memset(state->drift.sums, 0, pixels * sizeof *state->drift.sums);
     state->residue_any = 0;
     out->changed = 1;
     state->stale = 1;
@@ -513,6 +533,11 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     fg_node_state *state = &stream->nodes[node];
     node_work work = {.stream = stream, .op = fg_op_entry_of(record)};
     work.context = fg_node_context(stream, node, full);
+    fg_op_context depthwise;
+    if (node > 0 && stream->nodes[node - 1].drift.sums) {
+        depthwise = fg_node_context(stream, node - 1, full);
+        work.context.before = &depthwise;
+    }
     fg_value_state *out = work.context.output;
     size_t words = (size_t)out->rows * out->words;
     state->macs = state->computed = state->changed = state->squares = 0;
@@ -524,7 +549,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         fg_skip_run(stream, node);
         return;
     }
-    set_gate(&work, record, state);
+    set_gate(&work, node, state);
     if (!full && !find_candidates(&work, state)) {
         if (out->changed) fg_mask_clear(out->mask, words);
         out->changed = 0;
@@ -534,6 +559,10 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
     uint32_t whole = full || is_crowded(&work);
     work.context.full = whole;
     if (whole) fg_mask_fill(stream->candidates, out->rows, out->cols);
+    if (state->drift.sums) {
+        fg_drift_run(stream, node, work.gated && !whole ? &work.limit : NULL);
+        return;
+    }
     fg_follows follows = follows_inputs(&work);
     work.all_change = whole || follows != FG_FOLLOWS_NOT;
     if (follows == FG_FOLLOWS_IN_PLACE) {

@@ -96,8 +96,9 @@ typedef struct walk {
 } walk;
 
 /* Memory for a value and all that lies in it. What the caller sees and what a gated stream compares a frame with stays
- * in memory of its own. What else a gated stream holds may be overwritten by busy pushes, since the first push that is
- * not busy computes everything. kept: rows in memory at once; 0: all of them. begin: see fg_reuse_take. */
+ * in memory of its own. What else a gated stream holds, and that is all but what drift stands for, may be overwritten
+ * by busy pushes, since the first push that is not busy computes everything. kept: rows in memory at once; 0: all of
+ * them. begin: see fg_reuse_take. */
 static void lay_out_root(walk *w, uint32_t value, fg_life life, uint32_t kept, uint32_t begin)
 {
     const fg_value_record *record = &w->graph->values[value];
@@ -108,7 +109,8 @@ static void lay_out_root(walk *w, uint32_t value, fg_life life, uint32_t kept, u
         if (held) held[value].data = data;
         return;
     }
-    if (w->gating) {
+    const int drifts = record->kind == FG_VALUE_NODE && fg_drifts_at(w->graph, record->producer);
+    if (w->gating && !drifts) {
         if (held) held[value].offset = (size_t)w->held_numbers;
         w->held_numbers += fg_round_up(numbers, FG_MEMORY_ALIGN / sizeof(float));
     }
@@ -226,6 +228,19 @@ static float *lendable(const fg_graph *graph, const fg_stream *layout, uint32_t 
     return layout->held[value].data;
 }
 
+static void lay_out_drift(arena *a, const fg_graph *graph, uint32_t node, fg_node_state *state)
+{
+    const fg_node_record *record = &graph->nodes[node];
+    const fg_value_record *out = &graph->values[record->output];
+    const uint64_t pixels = (uint64_t)out->rows * out->cols;
+    if (fg_drifts_at(graph, node)) {
+        const fg_conv_attributes *conv = &record->attributes.conv;
+        state->drift.taps = take(a, (uint64_t)conv->kernel_h * (uint64_t)conv->kernel_w, sizeof *state->drift.taps);
+        state->drift.sums = take(a, pixels, sizeof *state->drift.sums);
+    }
+    if (fg_drift_reads(graph, node)) state->moved = take(a, pixels, sizeof *state->moved);
+}
+
 static void lay_out_state(arena *a, const fg_graph *graph, const fg_config *config, fg_stream *layout)
 {
     fg_skip_sizes skips = {.pixels = 0};
@@ -259,6 +274,7 @@ static void lay_out_state(arena *a, const fg_graph *graph, const fg_config *conf
         if (fg_gate_skips(node->gate)) state.skip = lay_out_skip(a, graph, node, &skips);
         if (node->gate == FG_GATE_HOLD)
             state.residue = take(a, mask_words(&graph->values[node->output]), sizeof(uint64_t));
+        if (config->gating) lay_out_drift(a, graph, i, &state);
         if (layout->nodes) layout->nodes[i] = state;
     }
     layout->residual = take(a, skips.residual, sizeof(float));
@@ -393,6 +409,7 @@ static void init_nodes(fg_stream *stream)
         const fg_op_entry *op = fg_op_entry_of(node);
         if (op->init) op->init(&context);
         if (stream->nodes[i].skip) fg_skip_init(stream, i);
+        if (stream->nodes[i].drift.taps) fg_drift_init(stream, i);
         stream->skips |= stream->nodes[i].skip != NULL;
         stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);
         uint64_t macs = fg_graph_node_macs(&stream->graph, node),

@@ -2,6 +2,7 @@
 #ifndef FG_STATE_H
 #define FG_STATE_H
 
+#include "drift.h"
 #include "graph.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
@@ -11,7 +12,9 @@
 typedef struct fg_node_state {
     uint64_t *residue; /* pixels recomputed but held back since the last refresh; NULL where nothing can be held back */
     void *aux;
-    fg_skip *skip; /* NULL without a skip gate */
+    fg_skip *skip;  /* NULL without a skip gate */
+    fg_drift drift; /* of a gated stream's nodes as in fg_drifts_at; else NULLs */
+    float *moved;   /* per pixel that changed in this push how far, where fg_drift_reads; else NULL */
     uint32_t residue_any;
     uint32_t end, sweeps; /* of the sequence that starts here, in streams without gating (strips.h); else 0 */
     uint32_t into_next;   /* likewise */

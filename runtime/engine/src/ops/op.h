@@ -181,6 +181,9 @@ static inline fg_window fg_conv_window(const fg_conv_attributes *a)
 /* Whether a 1x1 convolution can do the work of the depthwise one that is the node before it, since nothing else reads
  * that one's output. */
 int fg_separable_at(const fg_graph *graph, uint32_t node);
+/* Whether that node's own hold gate, by mean distance, is decided by how far its input moved (drift.h): the input has
+ * such a gate, too. */
+int fg_drifts_at(const fg_graph *graph, uint32_t node);
 /* Whether a node is a gather that takes a range of channels, all pixels in their places; its first channel. */
 int fg_gather_is_range(const fg_graph *graph, const fg_node_record *node, uint32_t *first);
 /* Rows and columns of listed pixels. */

@@ -1,8 +1,7 @@
 /* separable.c: a depthwise convolution and the 1x1 convolution behind it in one (Howard et al., MobileNets, 2017),
  * where nothing is held from push to push: what lies between them is never written to memory. Some listed pixels at a
- * time: their depthwise results stand where packed windows would, and are multiplied as those are. With gates the two
- * stay apart: the depthwise one's gate keeps the 1x1 convolution from a quarter of its pixels, which is worth more
- * (docs/performance.md). */
+ * time: their depthwise results stand where packed windows would, and are multiplied as those are. With gates likewise
+ * where the depthwise one's is decided by drift (drift.h), at the pixels that it lets through. */
 #include "conv.h"
 
 #include <string.h>
@@ -48,6 +47,21 @@ int fg_separable_at(const fg_graph *graph, uint32_t node)
     if (end->first_input + end->input_count > MOST_INPUTS) return 0;
     return is_pointwise(pointwise) && graph->index[pointwise->first_input + CONV_X] == depthwise->output &&
            is_depthwise(graph, depthwise) && read_once(graph, depthwise->output);
+}
+
+static int holds_by_mean(const fg_node_record *node)
+{
+    return node->gate == FG_GATE_HOLD && node->gate_norm == FG_NORM_L1 && node->gate_block == 1;
+}
+
+int fg_drifts_at(const fg_graph *graph, uint32_t node)
+{
+    const fg_node_record *depthwise = &graph->nodes[node];
+    if (depthwise->op != FG_OP_CONV2D || !holds_by_mean(depthwise)) return 0;
+    const fg_value_record *x = &graph->values[graph->index[depthwise->first_input + CONV_X]];
+    if (x->kind != FG_VALUE_NODE || !holds_by_mean(&graph->nodes[x->producer])) return 0;
+    /* no block would have pixels computed that the depthwise one holds back */
+    return fg_separable_at(graph, node + 1) && depthwise[1].gate_block == 1;
 }
 
 uint64_t fg_separable_thread(const fg_graph *graph, uint32_t node)

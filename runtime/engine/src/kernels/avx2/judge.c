@@ -39,6 +39,7 @@ typedef struct shared {
     const uint32_t *pixels;
     size_t channels, stride;
     uint8_t *flags;
+    float *moved;
 } shared;
 
 static inline __m128 four_distances(const float *const *x, float *const *y, size_t channels)
@@ -87,6 +88,11 @@ static inline void judge_four(const fg_judge_f32_args *args, const shared *s, si
         for (size_t k = 0; k < PIXELS; k++) four |= (uint32_t)flag_of(args, x[k], held[k], distance[k]) << 8 * k;
     }
     memcpy(s->flags + first, &four, sizeof four);
+    if (s->moved) {
+        float distance[PIXELS];
+        _mm_storeu_ps(distance, apart);
+        EACH s->moved[s->pixels[first + k]] = distance[k];
+    }
     if (!commit) return;
     EACH
     {
@@ -116,7 +122,7 @@ void fg_judge_f32_avx2(const fg_judge_f32_args *args)
     const size_t count = args->count, ahead = args->ahead;
     const uint32_t l1 = args->gated && args->norm == FG_NORM_L1, commit = args->commit;
     const __m128 limit = _mm_set1_ps(args->limit);
-    const shared s = {args->fresh, args->held, args->pixels, args->channels, args->stride, args->flags};
+    const shared s = {args->fresh, args->held, args->pixels, args->channels, args->stride, args->flags, args->moved};
     for (size_t p = 0; p < count; p += PIXELS) {
         if (p + 3 * PIXELS <= count + ahead) ask_for(&s, p + 2 * PIXELS);
         if (p + PIXELS <= ahead) ask_for(&s, count + p);

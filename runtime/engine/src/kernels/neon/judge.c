@@ -163,6 +163,7 @@ FG_INLINE void judge(const fg_judge_f32_args *args, size_t begin, const uint32_t
         const float apart = gated ? distance(norm, fresh, held, channels, known) : 0.0f;
         const uint8_t flag = flag_of(args, fresh, held, apart, gated);
         args->flags[p] = flag;
+        if (gated && args->moved) args->moved[pixels[p]] = apart;
         if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, known);
     }
 }
@@ -232,6 +233,11 @@ FG_INLINE void judge_fours(const fg_judge_f32_args *args, const int known)
             float each[4];
             vst1q_f32(each, apart);
             EACH flags[k] = flag_of(args, x[k], held[k], each[k], 1);
+        }
+        if (args->moved) {
+            float each[4];
+            vst1q_f32(each, apart);
+            EACH args->moved[pixels[p + k]] = each[k];
         }
         uint32_t four;
         memcpy(&four, flags, sizeof four);
