@@ -79,10 +79,10 @@ def _to_values(x: Tensor) -> Tensor:
 def _(attributes: Conv2d, inputs: Inputs, extents: Extents) -> Tensor:
     a = attributes
     x, weights, bias = (*inputs, None, None)[:3]
-    rows = (extents[0] - 1) * a.stride_h + a.dilation_h * (a.kernel_h - 1) + 1 - a.pad_top
-    cols = (extents[1] - 1) * a.stride_w + a.dilation_w * (a.kernel_w - 1) + 1 - a.pad_left
-    pads = (a.pad_left, cols - x.shape[2], a.pad_top, rows - x.shape[1])  # negative ones cut what no window reads
-    padded = F.pad(_to_maps(x), pads) if any(pads) else _to_maps(x)
+    rows = (extents[0] - 1) * a.stride_h + a.dilation_h * (a.kernel_h - 1) + 1  # that windows read, padding included
+    cols = (extents[1] - 1) * a.stride_w + a.dilation_w * (a.kernel_w - 1) + 1
+    below, right = rows - a.pad_top - x.shape[1], cols - a.pad_left - x.shape[2]
+    padded = F.pad(_to_maps(x), (a.pad_left, max(0, right), a.pad_top, max(0, below)))[:, :, :rows, :cols]
     if padded.shape[1] == 1:  # torch 2.13 reads past such maps where their strides are those of channels_last
         padded = padded.clone(memory_format=torch.contiguous_format)
     kernel = weights.permute(3, 2, 0, 1).contiguous()
