@@ -344,7 +344,7 @@ class ReferenceStream:
             mask[...] = grow_blocks(mask, max(block, square if limit is None else 1))
         whole = dense or (not scale > 0 and _is_crowded(mask))  # refreshing, scale is 0
         mask[...] |= whole
-        if state.drift is not None and self._gating:
+        if state.drift is not None:
             self._pass_drifted(node, state, None if whole else limit)
         candidates = mask.copy()
         state.computed = int(candidates.sum())
@@ -381,9 +381,9 @@ class ReferenceStream:
 
     def _limit(self, node: Node, state: _NodeState, channels: int, scale: np.float32) -> float | None:
         """What distances, or the drift, may not exceed for a pixel to be held; None: pixels fire by bits."""
-        producer = self._drifting.get(node.output)
-        if producer is None or state.drift is None:
+        if state.drift is None:
             return _gate_limit(node.gate, state, channels, scale)
+        producer = self._drifting[node.output]
         above = self._states[self._graph.nodes.index(producer)]
         if _gate_limit(producer.gate, above, channels, scale) is None:
             return None

@@ -16,7 +16,14 @@ int fg_drift_reads(const fg_graph *graph, uint32_t node)
     return 0;
 }
 
-/* Sums in double over channels, then over taps, in order: the same everywhere. */
+/* How large the weights of a tap are, in all. Double, in order: the same everywhere. */
+static double tap_size(const float *weights, uint32_t channels)
+{
+    double sum = 0.0;
+    for (uint32_t c = 0; c < channels; c++) sum += weights[c] < 0.0f ? -(double)weights[c] : (double)weights[c];
+    return sum;
+}
+
 void fg_drift_init(fg_stream *stream, uint32_t node)
 {
     const fg_node_record *record = &stream->graph.nodes[node];
@@ -25,20 +32,9 @@ void fg_drift_init(fg_stream *stream, uint32_t node)
     const uint32_t taps = (uint32_t)(a->kernel_h * a->kernel_w), channels = (uint32_t)a->groups;
     float *shares = stream->nodes[node].drift.taps;
     double all = 0.0;
-    for (uint32_t pass = 0; pass < 2; pass++) {
-        for (uint32_t t = 0; t < taps; t++) {
-            double sum = 0.0;
-            for (uint32_t c = 0; c < channels; c++) {
-                const double weight = weights[(size_t)t * channels + c];
-                sum += weight < 0.0 ? -weight : weight;
-            }
-            if (pass == 0) {
-                all += sum;
-            } else {
-                shares[t] = all > 0.0 ? (float)(sum / all) : 0.0f;
-            }
-        }
-    }
+    for (uint32_t t = 0; t < taps; t++) all += tap_size(weights + (size_t)t * channels, channels);
+    for (uint32_t t = 0; t < taps; t++)
+        shares[t] = all > 0.0 ? (float)(tap_size(weights + (size_t)t * channels, channels) / all) : 0.0f;
 }
 
 /* What one tap adds to a row of sums: of the changed pixels in row moved the share. Pixel i of the row belongs to sum

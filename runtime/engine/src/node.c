@@ -357,12 +357,10 @@ static void set_gate(node_work *work, uint32_t number, const fg_node_state *stat
 {
     const fg_stream *stream = work->stream;
     const fg_node_record *node = &stream->graph.nodes[number];
-    float threshold = threshold_of(stream, number, node->gate_alpha);
-    if (state->drift.sums) {
-        const uint32_t producer = stream->graph.values[stream->graph.index[node->first_input]].producer;
-        threshold = threshold_of(stream, producer, node->gate_alpha);
-        if (!(threshold_of(stream, producer, stream->graph.nodes[producer].gate_alpha) > 0.0f)) threshold = 0.0f;
-    }
+    uint32_t unit = number; /* the node whose deviation counts */
+    if (state->drift.sums) unit = stream->graph.values[stream->graph.index[node->first_input]].producer;
+    float threshold = threshold_of(stream, unit, node->gate_alpha);
+    if (!(threshold_of(stream, unit, stream->graph.nodes[unit].gate_alpha) > 0.0f)) threshold = 0.0f;
     float channels = (float)work->context.output->channels;
     work->norm = node->gate_norm;
     work->block = node->gate_block;
@@ -516,8 +514,8 @@ void fg_node_all_changed(fg_stream *stream, uint32_t node)
     fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
     uint32_t pixels = out->rows * out->cols;
     fg_mask_fill(out->mask, out->rows, out->cols);
+    if (state->drift.sums && state->residue_any) memset(state->drift.sums, 0, pixels * sizeof *state->drift.sums);
     if (state->residue) fg_mask_clear(state->residue, (size_t)out->rows * out->words);
-    if (state->drift.sums) memset(state->drift.sums, 0, pixels * sizeof *state->drift.sums);
     state->residue_any = 0;
     out->changed = 1;
     state->stale = 1;

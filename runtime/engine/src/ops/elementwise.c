@@ -20,15 +20,16 @@ static int is_plain(const fg_op_context *context, const fg_value_state *value)
     return value->rows == out->rows && value->cols == out->cols && value->channels == out->channels;
 }
 
-/* One number for all, or one pixel, as squeeze-and-excite has it. */
+/* One number for all. */
 static int is_number(const fg_value_state *value)
 {
     return value->rows == 1 && value->cols == 1 && value->channels == 1;
 }
 
+/* One pixel for all, as squeeze-and-excite has it. */
 static int is_pixel(const fg_op_context *context, const fg_value_state *value)
 {
-    return value->rows == 1 && value->cols == 1 && value->channels == context->output->channels;
+    return value->rows == 1 && value->cols == 1 && value->channels == context->output->channels && !is_number(value);
 }
 
 /* Pixels of an operand that scratch has room for. */
@@ -53,7 +54,7 @@ static void repeat_pixels(const fg_op_context *context, uint32_t count, size_t o
     const uint32_t copies = out_stride != channels ? 1 : count < fit(context) ? count : fit(context);
     for (uint32_t k = 0; k < context->node->input_count && copies > 1; k++) {
         const fg_value_state *value = fg_op_input(context, k);
-        if (!is_pixel(context, value) || is_number(value)) continue;
+        if (!is_pixel(context, value)) continue;
         for (uint32_t i = 0; i < copies; i++)
             memcpy(scratch + k * PACKED_NUMBERS + i * channels, value->data, channels * sizeof *scratch);
     }
@@ -63,7 +64,8 @@ static void repeat_pixels(const fg_op_context *context, uint32_t count, size_t o
 static operand operand_at(const fg_op_context *context, uint32_t k, uint32_t pixel, uint32_t count, float *scratch)
 {
     const fg_value_state *value = fg_op_input(context, k), *out = context->output;
-    operand o = {.at = scratch + k * PACKED_NUMBERS, .step = value->channels == out->channels};
+    float *packed = scratch + k * PACKED_NUMBERS;
+    operand o = {.at = packed, .step = value->channels == out->channels};
     size_t from = pixel;
     if (count > 1 && is_number(value)) return (operand){.at = value->data, .step = 0};
     if (count > 1 && !is_plain(context, value)) return o; /* repeated there */
@@ -74,7 +76,7 @@ static operand operand_at(const fg_op_context *context, uint32_t k, uint32_t pix
     if (count == 1 || fg_value_is_packed(value)) {
         o.at = fg_value_pixel(value, from);
     } else {
-        copy_run(context, value, pixel, count, scratch + k * PACKED_NUMBERS, value->channels);
+        copy_run(context, value, pixel, count, packed, value->channels);
     }
     return o;
 }
