@@ -55,14 +55,53 @@ def test_a_still_clip_executes_nothing(backend: str) -> None:
     assert [stream.push(frame).macs for _ in range(8)] == [0] * 8
 
 
-def test_nothing_is_held_between_the_two() -> None:
-    """A map less, a number a pixel for drift and one for what it is made of, and nine shares."""
-    rows = cols = 32
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_refresh_passes_on_what_was_held_back_before_the_scene_stood_still(backend: str) -> None:
+    model = runtime.Model.from_bytes(to_bytes(separable(alpha=50.0)))
+    dense, gated = (runtime.Stream(model, backend=backend, gating=on, refresh=4) for on in (False, True))
+    first = clip(1)[0]
+    second = first.copy()
+    second[1:3, 2] += 4  # the first gate lets all of it through
+    computed = []
+    for frame in (first, second, second, second, second):
+        want, got = dense.push(frame), gated.push(frame)
+        computed.append(gated.stats("depthwise").computed)
+    assert computed[1:4] == [0, 0, 0]
+    assert computed[4] > 0
+    assert got["y"].tobytes() == want["y"].tobytes()
+
+
+def larger(rows: int, cols: int) -> g.Graph:
+    """The same network on a larger map."""
     graph = separable()
     for value in graph.values.values():
         if value.data is None:
             value.rows, value.cols = rows, cols
             value.shape = (1, CHANNELS, rows, cols)
+    return graph
+
+
+def test_busy_pushes_leave_no_drift() -> None:
+    rows, cols, rng = 32, 32, np.random.default_rng(4)
+    model = runtime.Model.from_bytes(to_bytes(larger(rows, cols)))
+    streams = [runtime.Stream(model, backend=backend, refresh=0) for backend in BACKENDS]
+    frame = rng.normal(size=(rows, cols, CHANNELS)).astype(np.float32)
+    passed = 0
+    for index in range(24):
+        spread = np.float32(5 if index == 12 else 1) * (rng.random((rows, cols, 1)) < (1 if index == 12 else 0.2))
+        frame = (frame + spread * rng.normal(size=frame.shape)).astype(np.float32)
+        for stream in streams:
+            stream.push(frame)
+        masks = [stream.changed_mask("depthwise") for stream in streams]
+        np.testing.assert_array_equal(*masks, f"push {index}")
+        passed += 0 < masks[0].mean() < 1
+    assert passed > 5
+
+
+def test_nothing_is_held_between_the_two() -> None:
+    """A map less, a number a pixel for drift and one for what it is made of, and nine shares."""
+    rows = cols = 32
+    graph = larger(rows, cols)
     drifts = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph))).state_bytes
     graph.nodes[1].gate = g.HoldGate(1.0, g.GateNorm.MAX)
     held = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph))).state_bytes
