@@ -27,7 +27,7 @@ from .preprocess import parse_preprocess
 from .report import Report, describe
 from .skip_gates import MODES, close_loops, skip_gated, skip_notes
 from .text import to_text
-from .verify import verify
+from .verify import check_numbers, verify
 from .writer import to_bytes, write_model
 
 CHECK_LIMIT = 2_000_000_000  # MACs; a NumPy frame of more takes too long to be worth it
@@ -86,7 +86,7 @@ def convert(
     """
     policy = _policy(gate or "hold", alpha, norm, block)
     _check_names(skip_mode, winograd, dump_after)
-    imported = verify(_import(source, shapes, input_shape, gates), "import")
+    imported = check_numbers(verify(_import(source, shapes, input_shape, gates), "import"))
     skips = any(True for _ in skip_gated(imported))
     if skips and gate is None:
         policy = dataclasses.replace(policy, hold=False)
@@ -96,6 +96,7 @@ def convert(
     if skip_mode == "closed_loop":
         imported = close_loops(imported)
     graph, passes, dumps = run_passes(imported, policy)
+    check_numbers(graph)  # folding may divide by nothing
     chosen, why = choose_alpha(graph) if alpha is None else (alpha, "as given")
     notes = [*(str(note) for note in _listed(imported.metadata.get("notes"))), *skip_notes(graph)]
     if policy.hold:

@@ -92,6 +92,26 @@ def verify(graph: Graph, stage: str = "graph") -> Graph:
     return graph
 
 
+def check_numbers(graph: Graph) -> Graph:
+    """Returns the graph unchanged.
+
+    Raises:
+        FormatError: a constant holds NaN, or a convolution's weights infinity: no frame would give a number.
+    """
+    for node in graph.nodes:
+        for value in (graph.values[name] for name in node.inputs if name is not None):
+            if value.data is None or value.data.dtype != np.float32:
+                continue
+            bad = ~np.isfinite(value.data) if isinstance(node.attributes, Conv2d) else np.isnan(value.data)
+            _require(
+                not bad.any(),
+                f"{node.op} {node.name!r}",
+                f"{np.count_nonzero(bad)} of the {bad.size} numbers of {value.name!r} are NaN or infinite: such a "
+                "network gives no results. Look at the training's loss, and export the weights of a good epoch",
+            )
+    return graph
+
+
 def _require(rule: bool, where: str, message: str) -> None:
     if not rule:
         raise FormatError(f"{where}: {message}")

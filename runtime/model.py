@@ -92,6 +92,9 @@ class Model:
     def load(cls, path: str | os.PathLike[str]) -> Model:
         """Opens and checks a file; it stays mapped while the model lives.
 
+        Replace a file in use by renaming another one over it, as ``converters.convert`` does: writing into it would
+        change the running network, cutting it short would end the process. ``from_bytes`` keeps a copy instead.
+
         Raises:
             OSError: the file cannot be read.
             FormatError, VersionError, UnsupportedError: it is damaged, or this release cannot run it.

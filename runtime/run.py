@@ -12,6 +12,8 @@ import numpy as np
 from . import video
 from .clip import fit, image_input, images, progress
 from .model import Model
+from .reference.graph import Resize
+from .reference.prepare import letterbox_box
 from .stream import Stream
 from .work_map import WorkMap
 
@@ -60,13 +62,17 @@ def run(options: argparse.Namespace) -> int:
 def picture(image: video.Image, work: WorkMap, text: str) -> video.Image:
     """The camera's image, the input pixels that changed and the share of the work done at each place, side by side.
 
-    The maps are drawn over the whole image: exact where the file stretches frames, shifted where it letterboxes.
+    The maps are those of the network's input where the image lies in it: without a letterbox's border.
     """
-    info = work.stream.model.inputs[0]
+    info, item = work.stream.model.inputs[0], work.stream.model.graph.inputs[0]
     width = max(1, image.shape[1] * PANEL_HEIGHT // image.shape[0])
     panel = np.ascontiguousarray(video.stretch(image, PANEL_HEIGHT, width)).astype(np.uint8)
     changed = work.stream.changed_mask(info.name).astype(np.float32)
     computed = work.shares(info.height, info.width)
+    if item.preprocess is not None and item.preprocess.resize == Resize.LETTERBOX:
+        box = letterbox_box(info.height, info.width, image.shape[:2], item.preprocess.align)
+        inside = np.s_[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
+        changed, computed = changed[inside], computed[inside]
     return video.side_by_side(
         [panel, video.heat(panel, changed), video.heat(panel, computed)],
         ["camera", f"changed pixels: {changed.mean():.1%}", f"work done: {text}"],

@@ -55,9 +55,11 @@ def _batch_normalization(node: OnnxNode, builder: Builder) -> Result:
             raise Unsupported(f"its {what} is missing", "re-export the model")
         parameters.append(np.asarray(array, np.float64))
     scale, bias, mean, variance = parameters
-    factor = scale / np.sqrt(variance + float(node.attr("epsilon", 1e-5)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # the converter names what is no number
+        factor = scale / np.sqrt(variance + float(node.attr("epsilon", 1e-5)))
+        shift = bias - mean * factor
     rank = len(x.shape)
-    return scale_and_shift(builder, x, per_channel(factor, rank), per_channel(bias - mean * factor, rank))
+    return scale_and_shift(builder, x, per_channel(factor, rank), per_channel(shift, rank))
 
 
 @register("InstanceNormalization")

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import converters
 from converters.conversion import compare
 from converters.evaluate import evaluate
-from runtime.reference.errors import ArgumentError, Error
+from runtime.reference.errors import ArgumentError, Error, FormatError
 from runtime.reference.graph import GateNorm, HoldGate, SkipGate, SkipReference
 from runtime.reference.reader import read_model
 
@@ -58,6 +58,18 @@ def test_batch_norm_and_activation_are_folded(tmp_path: Path) -> None:
     assert report.file_bytes == (tmp_path / "net.fgm").stat().st_size
     assert graph.inputs[0].threshold == 4
     assert any("0.01 to 0.02" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", ["w1", "variance"])
+def test_broken_weights_write_nothing(name: str, tmp_path: Path) -> None:
+    source = onnx.load_from_string(model())
+    broken = next(each for each in source.graph.initializer if each.name == name)
+    numbers = numpy_helper.to_array(broken).copy()
+    numbers.flat[0] = np.nan if name == "w1" else -1.0  # a deviation is its square root
+    broken.CopyFrom(numpy_helper.from_array(numbers, name))
+    with pytest.raises(FormatError, match=r"are NaN or infinite.*export the weights of a good epoch"):
+        converters.convert(source, tmp_path / "net.fgm")
+    assert not (tmp_path / "net.fgm").exists()
 
 
 def test_silu_halves_alpha(tmp_path: Path) -> None:

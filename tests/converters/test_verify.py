@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from converters.verify import verify
+from converters.verify import check_numbers, verify
 from runtime.reference.errors import FormatError
 from runtime.reference.graph import (
     Activation,
@@ -99,6 +99,18 @@ def test_broken(network, name: str) -> None:
 def test_whole(network) -> None:
     graph = graph_of(network)
     assert verify(graph) is graph
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_weights_are_numbers(network, number: float) -> None:
+    graph = graph_of(network)
+    assert check_numbers(graph) is graph
+    name = graph.nodes[0].inputs[1]
+    weights = graph.values[name]
+    weights.data = weights.data.copy()
+    weights.data[1, 2, 0] = number
+    with pytest.raises(FormatError, match=f"^conv2d .*: 4 of the 108 numbers of '{name}' are NaN or infinite"):
+        check_numbers(graph)
 
 
 def test_data_and_dtypes(network) -> None:

@@ -14,6 +14,7 @@ from runtime.model import Model
 from runtime.reference.graph import (
     Activation,
     ActivationSpec,
+    Align,
     Conv2d,
     Graph,
     HoldGate,
@@ -25,6 +26,7 @@ from runtime.reference.graph import (
     Value,
     ValueKind,
 )
+from runtime.run import picture
 from runtime.stream import Stream
 from runtime.work_map import WorkMap
 
@@ -164,3 +166,21 @@ def test_work_map_adds_up_to_the_executed_share(model: str, clip: str) -> None:
     for image in video.frames(clip):
         result = stream.push(image)
         assert work.shares(24, 32).mean() == pytest.approx(1 - result.skipped, abs=1e-6)
+
+
+def test_the_map_of_a_letterboxed_frame_lies_over_the_image(tmp_path: Path) -> None:
+    graph = network()
+    graph.inputs[0].preprocess = Preprocess(Resize.LETTERBOX, Align.CENTER)
+    write_model(graph, tmp_path / "boxed.fgm")
+    stream = Stream(tmp_path / "boxed.fgm")
+    work = WorkMap(stream)
+    image = np.full((480, 240, 3), 90, np.uint8)  # 24 x 12 in the middle of 24 x 32
+    stream.push(image)
+    image[400:, 200:] = 200  # the lower right corner, 4 x 2 there
+    stream.push(image)
+    _, changed, computed = np.split(picture(image, work, "")[:360, :548], [184, 368], axis=1)
+    for panel in (changed, computed):
+        lit = np.argwhere(panel[:, :180].max(axis=2) > 100)
+        assert lit.max(axis=0).tolist() == [359, 179]
+    assert (changed[300:, 150:180] == 255).all()
+    assert (changed[:280, :180] == 36).all()
