@@ -45,7 +45,7 @@ from .skip import SkipNode
 
 Frame = npt.NDArray[np.generic]
 MAX_SIDE = 65536
-_PIXEL_GATED, _PIXEL_DENSE = 3500, 700  # multiply-accumulates that a computed pixel costs besides its own
+_NUMBER_GATED, _NUMBER_DENSE = 28, 8  # multiply-accumulates that a computed number costs besides its own
 _SMALL_COST = 1 << 20  # of a push without gating: not worth a thought
 _SURELY_DEAR = 2  # one push in which gates cost much more than they saved, or two in a row
 _BUSY_PUSHES = 64  # at most, until gates are tried again
@@ -59,6 +59,7 @@ class _NodeState:
 
     residue: Mask  # recomputed, but held back by the gate
     macs_map: npt.NDArray[np.int64]  # per pixel; (0, 0) for views, which compute nothing
+    channels: int = 0
     skip: SkipNode | None = None
     drift: Drift | None = None
     moved: Floats | None = None  # (rows, cols): where drift asks for it, how far pixels that changed moved
@@ -81,6 +82,16 @@ class _NodeState:
         if self.square == 1:
             return int(self.macs_map.sum())
         return int(_squares(np.ones(self.macs_map.shape, np.bool_), self.square) * self.square_macs)
+
+    @property
+    def cost(self) -> int:
+        """Of the last push, in multiply-accumulates: those executed, and what finding, comparing and keeping takes."""
+        return self.work + _NUMBER_GATED * self.computed * self.channels if self.macs else 0
+
+    @property
+    def cost_dense(self) -> int:
+        """The same of a push without gating."""
+        return self.work_dense + _NUMBER_DENSE * self.macs_map.size * self.channels if self.macs_map.any() else 0
 
 
 class ReferenceStream:
@@ -131,15 +142,14 @@ class ReferenceStream:
     def reset(self) -> None:
         """Forget everything: the next push recomputes all."""
         self._states = [self._new_state(node) for node in self._graph.nodes]
-        convolved = [state for state in self._states if state.macs_map.any()]
-        self._cost_dense = sum(state.work_dense + _PIXEL_DENSE * state.macs_map.size for state in convolved)
+        self._cost_dense = sum(state.cost_dense for state in self._states)
         for mask in self._masks.values():
             mask[...] = False
         self._frames = 0
         self._refreshes = 0
         self._since_refresh = 0
         self._dear = 0  # how sure it is that gates cost more than they save, to _SURELY_DEAR
-        self._dear_changed = 0  # input pixels that changed in the last push that showed it
+        self._dear_changed = 0  # input pixels that change at least while they would
         self._busy = 0  # so many pushes, up to the last one, were busy
 
     def push(self, frames: Sequence[Frame]) -> None:
@@ -244,7 +254,7 @@ class ReferenceStream:
         attributes = node.attributes
         square_macs = attributes.SQUARE_WORK * int(macs_map.flat[0])
         residue = np.zeros(extents[:2], np.bool_)
-        state = _NodeState(residue, macs_map, skip, square=attributes.SQUARE, square_macs=square_macs)
+        state = _NodeState(residue, macs_map, extents[2], skip, square=attributes.SQUARE, square_macs=square_macs)
         if node.output in self._drifting:
             assert isinstance(attributes, Conv2d)
             state.drift = Drift.of(attributes, self._input_arrays(node)[1], *extents[:2])
@@ -290,15 +300,15 @@ class ReferenceStream:
         """Whether to compute everything, although gates could decide: in busy pushes and in the first one after them.
 
         Busy are those in which nearly all of the input changes and, after one in which gates cost more than they saved,
-        those in which the input changes at least half as much, but for one in a while, to see whether they would save.
+        those in which so much changes that they would again, but for one in a while, to see whether they would save.
         """
         changed = self._inputs_changed()
         pixels = sum(self._masks[item.value].size for item in self._graph.inputs)
         was_busy = self._busy
         if self._may_be_dear() and not refreshing and 4 * changed >= 3 * pixels:
-            self._dear, self._dear_changed = _SURELY_DEAR, changed
+            self._dear, self._dear_changed = _SURELY_DEAR, changed * 5 // 8
             self._busy += 1
-        elif self._dear >= _SURELY_DEAR and was_busy < _BUSY_PUSHES and 2 * changed >= self._dear_changed:
+        elif self._dear >= _SURELY_DEAR and was_busy < _BUSY_PUSHES and changed >= self._dear_changed:
             self._busy += 1
         else:
             if was_busy:
@@ -314,13 +324,16 @@ class ReferenceStream:
         return sum(int(self._masks[item.value].sum()) for item in self._graph.inputs)
 
     def _judge_gates(self) -> None:
-        """After a push that gates decided: whether it cost more than one without, in multiply-accumulates."""
-        cost = sum(state.work + _PIXEL_GATED * state.computed for state in self._states if state.macs)
+        """After a push that gates decided: whether it cost more than one without, and how much has to change for that.
+
+        Where less changes the cost falls, but by less than in proportion: four fifths are asked for.
+        """
+        cost = sum(state.cost for state in self._states)
         if not self._may_be_dear() or cost < self._cost_dense:
             self._dear = 0
             return
         self._dear += _SURELY_DEAR if cost - self._cost_dense >= self._cost_dense // 4 else 1
-        self._dear_changed = self._inputs_changed()
+        self._dear_changed = self._inputs_changed() * 820 // (cost // (self._cost_dense >> 10))
 
     def _push_node(self, node: Node, state: _NodeState, scale: np.float32, dense: bool, refreshing: bool) -> None:
         inputs = self._input_arrays(node)

@@ -12,12 +12,15 @@ from ..conftest import image_graph
 from ..random_graphs import GraphMaker
 
 BUSY_PUSHES = 64
-ROWS, COLS = 48, 64  # with fewer pixels it would not be worth a thought
+ROWS, COLS, ALL = 96, 128, 96 * 128  # with fewer pixels it would not be worth a thought
 SQUARES = {  # of so many pixels: a 3x3 convolution computes a pixel more on each side
-    "s": np.s_[:18, :16],
-    "t": np.s_[3:28, 3:28],  # 625 pixels; 729 computed ones cost 1.06 of all of them without gates
-    "u": np.s_[3:18, 3:24],  # 315, at least half of that
-    "v": np.s_[3:17, 3:25],  # 308, less than half
+    "s": np.s_[:36, :32],
+    "t": np.s_[3:91, 3:91],  # 7744 pixels; 8100 computed ones cost 1.036 of all of them without gates
+    "u": np.s_[3:73, 3:89],  # 6020, at least 0.8 / 1.036 of that
+    "v": np.s_[3:68, 3:95],  # 5980, fewer
+    "x": np.s_[3:83, 3:99],  # 7680, five eighths of all
+    "y": np.s_[3:82, 3:100],  # 7663, fewer; 8019 cost 1.026
+    "z": np.s_[1::3, 3:108],  # 3360; 10272 cost 1.314
 }
 
 
@@ -75,10 +78,12 @@ def test_nothing_is_decided_where_everything_changes(backend: str) -> None:
 @pytest.mark.parametrize(
     ("kinds", "computed"),
     [
-        ("attuuvv", [3072, 729, 729, 3072, 3072, 3072, 384]),  # the last 3072 are what was not kept
-        ("atststt", [3072, 729, 323, 729, 323, 729, 729]),  # dear pushes must follow each other
-        ("atnnn", [3072, 729, 0, 0, 0]),
-        ("att" + "t" * (BUSY_PUSHES + 2), [3072, 729, 729] + [3072] * (BUSY_PUSHES + 1) + [729]),  # tried again
+        ("attuuvv", [ALL, 8100, 8100, ALL, ALL, ALL, 6298]),  # the last ALL are what was not kept
+        ("atststt", [ALL, 8100, 1221, 8100, 1221, 8100, 8100]),  # dear pushes must follow each other
+        ("azzs", [ALL, 10272, ALL, ALL]),  # or cost a quarter more
+        ("atnnn", [ALL, 8100, 0, 0, 0]),
+        ("aaxxyy", [ALL, ALL, ALL, ALL, ALL, 8019]),  # nothing is known of costs where all changed at once
+        ("att" + "t" * (BUSY_PUSHES + 2), [ALL, 8100, 8100] + [ALL] * (BUSY_PUSHES + 1) + [8100]),  # tried again
     ],
 )
 def test_busy_is_where_gates_cost_more_than_they_save(backend: str, kinds: str, computed: list[int]) -> None:

@@ -439,7 +439,7 @@ static void run_view(fg_stream *stream, const fg_op_context *context, uint32_t f
 static uint32_t shared_pixels(const fg_stream *stream, const fg_node_state *state, uint32_t count, uint32_t most,
                               uint32_t side)
 {
-    const uint64_t threads = fg_thread_count(stream), cost = (state->pixel_macs + FG_PIXEL_GATED) * count;
+    const uint64_t threads = fg_thread_count(stream), cost = (state->pixel_macs + FG_ITEM_PIXEL) * count;
     if (threads == 1) return most;
     uint64_t items = cost / FG_ITEM_COST;
     if (items > FG_THREAD_ITEMS * threads) items = FG_THREAD_ITEMS * threads;

@@ -412,10 +412,10 @@ static void init_nodes(fg_stream *stream)
         if (stream->nodes[i].drift.taps) fg_drift_init(stream, i);
         stream->skips |= stream->nodes[i].skip != NULL;
         stream->nodes[i].pixel_macs = fg_graph_pixel_macs(&stream->graph, node, 0, 0);
-        uint64_t macs = fg_graph_node_macs(&stream->graph, node),
-                 pixels = (uint64_t)context.output->rows * context.output->cols;
+        uint64_t macs = fg_graph_node_macs(&stream->graph, node), numbers = context.output->channels;
+        numbers *= (uint64_t)context.output->rows * context.output->cols;
         stream->macs_dense += macs;
-        if (macs) stream->cost_dense += fg_node_work_dense(stream, i) + FG_PIXEL_DENSE * pixels;
+        if (macs) stream->cost_dense += fg_node_work_dense(stream, i) + FG_NUMBER_DENSE * numbers;
     }
 }
 

@@ -42,7 +42,7 @@ struct fg_stream {
     float *residual, *taps; /* of the skip-gated node at work: 0 everywhere between two nodes */
     uint64_t frames, refreshes, macs_dense;
     uint64_t cost_dense;    /* of a push without gating, as stream.c reckons it */
-    uint64_t dear_changed;  /* input pixels that changed in the last push in which gates cost more than they saved */
+    uint64_t dear_changed;  /* input pixels that change at least while gates would cost more than they save */
     uint32_t dear;          /* how sure that is, to FG_SURELY_DEAR */
     uint64_t nanoseconds;   /* of the last push */
     uint32_t started;       /* a first push has filled every value */
@@ -88,13 +88,14 @@ enum {
     FG_CROWDED = 2, /* of FG_CROWDED_OF pixels are candidates: where bits decide all are computed */
     FG_CROWDED_OF = 3,
     FG_MEASURED_ROWS = 32,    /* of a map, about, for its standard deviation */
-    FG_PIXEL_GATED = 3500,    /* multiply-accumulates that a computed pixel costs besides its own, */
-    FG_PIXEL_DENSE = 700,     /* and one of a push without gating */
+    FG_NUMBER_GATED = 28,     /* multiply-accumulates that a computed number costs besides its own, */
+    FG_NUMBER_DENSE = 8,      /* and one of a push without gating */
     FG_SMALL_COST = 1 << 20,  /* of a push without gating: not worth a thought */
     FG_SURELY_DEAR = 2,       /* one push in which gates cost much more than they saved, or two in a row */
     FG_BUSY_PUSHES = 64,      /* at most, until gates are tried again */
     FG_THREAD_ITEMS = 2,      /* work items of a node for each thread: one that comes late takes fewer, */
-    FG_ITEM_COST = 100000,    /* of so many multiply-accumulates at least, counted as for FG_PIXEL_GATED, */
+    FG_ITEM_COST = 100000,    /* of so many multiply-accumulates at least, */
+    FG_ITEM_PIXEL = 3500,     /* so many of them for a pixel besides its own, */
     FG_ITEM_PIXELS = 12,      /* of a multiple of so many pixels: whole register tiles */
     FG_INPUT_ITEMS = 64,      /* work items of a frame's rows at most, */
     FG_INPUT_NUMBERS = 16384, /* of so many numbers at least */

@@ -59,17 +59,17 @@ static uint64_t inputs_pixels(const fg_stream *stream)
 static uint32_t may_be_dear(const fg_stream *stream) { return !stream->skips && stream->cost_dense >= FG_SMALL_COST; }
 
 /* Whether to compute everything, although gates could decide: in busy pushes and in the first one after them. Pushes
- * are busy where nearly all of the input changes at once and, after deciding cost more than it saved, while the input
- * changes at least half as much; from time to time one is not, to see whether gates would save now. Busy ones need not
- * even keep what only gates would read: the first one that is not busy has to have it again. */
+ * are busy where nearly all of the input changes at once and, after deciding cost more than it saved, while so much of
+ * it changes that it would again; from time to time one is not, to see whether gates would save now. Busy ones need
+ * not even keep what only gates would read: the first one that is not busy has to have it again. */
 static uint32_t is_whole(fg_stream *stream, uint64_t changed)
 {
     uint32_t was_busy = stream->busy;
     if (may_be_dear(stream) && !stream->refreshing && changed * 4 >= inputs_pixels(stream) * 3) {
         stream->dear = FG_SURELY_DEAR;
-        stream->dear_changed = changed;
+        stream->dear_changed = changed * 5 / 8;
         stream->busy++;
-    } else if (stream->dear >= FG_SURELY_DEAR && was_busy < FG_BUSY_PUSHES && changed * 2 >= stream->dear_changed) {
+    } else if (stream->dear >= FG_SURELY_DEAR && was_busy < FG_BUSY_PUSHES && changed >= stream->dear_changed) {
         stream->busy++;
     } else {
         if (was_busy) stream->dear = 0;
@@ -79,21 +79,23 @@ static uint32_t is_whole(fg_stream *stream, uint64_t changed)
 }
 
 /* After a push that gates decided: whether it cost more than one without, counted in multiply-accumulates, those that
- * were executed and, for every pixel that was computed, what finding, comparing and keeping it takes
- * (docs/gating.md). */
+ * were executed and, for every number that was computed, what finding, comparing and keeping it takes. Where less of
+ * the input changes the cost falls, but by less than in proportion: gates are tried again where that would make it
+ * four fifths (docs/gating.md). */
 static void judge_gates(fg_stream *stream, uint64_t changed)
 {
     uint64_t cost = 0;
     for (uint32_t i = 0; i < stream->graph.node_count; i++) {
         const fg_node_state *state = &stream->nodes[i];
-        if (state->macs) cost += fg_node_work(stream, i) + FG_PIXEL_GATED * state->computed;
+        const uint64_t numbers = state->computed * stream->held[stream->graph.nodes[i].output].channels;
+        if (state->macs) cost += fg_node_work(stream, i) + FG_NUMBER_GATED * numbers;
     }
     if (!may_be_dear(stream) || cost < stream->cost_dense) {
         stream->dear = 0;
         return;
     }
     stream->dear += cost - stream->cost_dense >= stream->cost_dense / 4 ? FG_SURELY_DEAR : 1;
-    stream->dear_changed = changed;
+    stream->dear_changed = changed * 820 / (cost / (stream->cost_dense >> 10));
 }
 
 static void run_nodes(fg_stream *stream, uint32_t whole)
