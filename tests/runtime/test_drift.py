@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from runtime.reference import graph as g
 from .reference.test_drift import CHANNELS, COLS, ROWS, separable
 
 BACKENDS = ["engine", "numpy"]
+DILATED = {"dilation_h": 2, "dilation_w": 2}
 
 
 def clip(frames: int) -> list[np.ndarray]:
@@ -71,19 +74,33 @@ def test_a_refresh_passes_on_what_was_held_back_before_the_scene_stood_still(bac
     assert got["y"].tobytes() == want["y"].tobytes()
 
 
-def larger(rows: int, cols: int) -> g.Graph:
-    """The same network on a larger map."""
-    graph = separable()
-    for value in graph.values.values():
-        if value.data is None:
-            value.rows, value.cols = rows, cols
-            value.shape = (1, CHANNELS, rows, cols)
-    return graph
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    "window", [{}, {"size": (5, 5)}, {"size": (5, 3)}, {"size": (3, 5)}, {"size": (7, 7)}, DILATED]
+)
+def test_both_backends_add_up_the_same(window: dict[str, Any], stride: int) -> None:
+    """Runs of candidates within a word of a mask, over two and at edges; single ones; kernels that hang over."""
+    rows, cols, rng = 20, 150, np.random.default_rng(5)
+    graph = separable(rng, 0.2, rows=rows, cols=cols, stride_h=stride, stride_w=stride, **window)
+    model = runtime.Model.from_bytes(to_bytes(graph))
+    streams = [runtime.Stream(model, backend=backend, refresh=7) for backend in BACKENDS]
+    frame = rng.normal(size=(rows, cols, CHANNELS)).astype(np.float32)
+    passed = 0
+    for push in range(16):
+        moves = rng.random((rows, cols)) < 0.02
+        moves[push : push + 4, 9 * push : 9 * push + 30] = True
+        frame[moves] += rng.normal(size=(moves.sum(), CHANNELS)).astype(np.float32)
+        for stream in streams:
+            stream.push(frame)
+        masks = [stream.changed_mask("depthwise") for stream in streams]
+        np.testing.assert_array_equal(*masks, f"push {push}")
+        passed += 0 < masks[0].mean() < 1
+    assert passed > 8
 
 
 def test_busy_pushes_leave_no_drift() -> None:
     rows, cols, rng = 32, 32, np.random.default_rng(4)
-    model = runtime.Model.from_bytes(to_bytes(larger(rows, cols)))
+    model = runtime.Model.from_bytes(to_bytes(separable(rows=rows, cols=cols)))
     streams = [runtime.Stream(model, backend=backend, refresh=0) for backend in BACKENDS]
     frame = rng.normal(size=(rows, cols, CHANNELS)).astype(np.float32)
     passed = 0
@@ -101,7 +118,7 @@ def test_busy_pushes_leave_no_drift() -> None:
 def test_nothing_is_held_between_the_two() -> None:
     """A map less, a number a pixel for drift and one for what it is made of, and nine shares."""
     rows = cols = 32
-    graph = larger(rows, cols)
+    graph = separable(rows=rows, cols=cols)
     drifts = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph))).state_bytes
     graph.nodes[1].gate = g.HoldGate(1.0, g.GateNorm.MAX)
     held = runtime.Stream(runtime.Model.from_bytes(to_bytes(graph))).state_bytes

@@ -37,40 +37,89 @@ void fg_drift_init(fg_stream *stream, uint32_t node)
         shares[t] = all > 0.0 ? (float)(tap_size(weights + (size_t)t * channels, channels) / all) : 0.0f;
 }
 
-/* What one tap adds to a row of sums: of the changed pixels in row moved the share. Pixel i of the row belongs to sum
- * (i - offset) / stride. */
-static void add_tap(float *sums, uint32_t cols, const float *moved, const uint64_t *mask, uint32_t words, float share,
-                    int64_t offset, uint32_t stride)
+void fg_drift_forget(fg_stream *stream, uint32_t node)
 {
-    for (uint32_t w = 0; w < words; w++) {
-        for (uint64_t rest = mask[w]; rest; rest = fg_mask_behind_run(rest)) {
-            const uint32_t bit = fg_mask_lowest(rest), run = fg_mask_run(rest, bit);
-            const int64_t from = (int64_t)w * 64 + bit - offset, to = from + run;
-            uint32_t begin = from > 0 ? (uint32_t)from : 0, end = to > 0 ? (uint32_t)to : 0;
-            if (stride > 1) begin = (begin + stride - 1) / stride, end = (end + stride - 1) / stride;
-            if (end > cols) end = cols;
-            for (uint32_t i = begin; i < end; i++) sums[i] += share * moved[(int64_t)i * stride + offset];
+    const fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
+    const fg_node_state *state = &stream->nodes[node];
+    if (!state->moved || !out->changed) return;
+    for (uint32_t row = 0; row < out->rows; row++) {
+        for (uint32_t w = 0; w < out->words; w++) {
+            if (!out->mask[(size_t)row * out->words + w]) continue;
+            const uint32_t left = out->cols - w * 64, count = left < 64 ? left : 64;
+            memset(state->moved + (size_t)row * out->cols + (size_t)w * 64, 0, count * sizeof *state->moved);
         }
     }
 }
 
-static void add_row(const fg_stream *stream, uint32_t node, uint32_t row, float *sums)
+/* A depthwise window over the map of how far its inputs moved. */
+typedef struct window {
+    const float *moved; /* 0 where nothing changed */
+    const float *shares;
+    int64_t cols; /* of the map */
+    const fg_conv_attributes *conv;
+} window;
+
+/* Of count neighbours all of whose taps lie in the map; the first one's first at moved. Tap after tap, in order. */
+static inline void sum_inside(const float *restrict moved, size_t row_step, const float *restrict shares,
+                              const uint32_t side, uint32_t count, uint32_t stride, float *restrict sums)
 {
-    const fg_node_record *record = &stream->graph.nodes[node];
-    const fg_conv_attributes *a = &record->attributes.conv;
-    const uint32_t input = stream->graph.index[record->first_input];
-    const fg_value_state *x = &stream->values[input], *out = &stream->values[record->output];
-    const float *moved = stream->nodes[stream->graph.values[input].producer].moved;
-    const float *share = stream->nodes[node].drift.taps;
-    memset(sums, 0, out->cols * sizeof *sums);
-    for (int32_t ky = 0; ky < a->kernel_h; ky++, share += a->kernel_w) {
-        const int64_t from = (int64_t)row * a->stride_h - a->pad_top + (int64_t)ky * a->dilation_h;
-        if (from < 0 || from >= x->rows) continue;
-        const uint64_t *mask = x->mask + (size_t)from * x->words;
-        if (!fg_mask_any(mask, x->words)) continue;
-        for (int32_t kx = 0; kx < a->kernel_w; kx++) {
-            add_tap(sums, out->cols, moved + (size_t)from * x->cols, mask, x->words, share[kx],
-                    (int64_t)kx * a->dilation_w - a->pad_left, (uint32_t)a->stride_w);
+    for (uint32_t i = 0; i < count; i++) {
+        float sum = 0.0f;
+        for (uint32_t tap = 0; tap < side * side; tap++)
+            sum += shares[tap] * moved[(size_t)i * stride + tap / side * row_step + tap % side];
+        sums[i] = sum;
+    }
+}
+
+/* Of extent positions at equal steps from first on, those inside 0 to size: from *begin to the result. */
+static int32_t inside(int64_t first, int32_t step, int32_t extent, int64_t size, int32_t *begin)
+{
+    int32_t end = extent;
+    *begin = 0;
+    while (*begin < end && first + (int64_t)*begin * step < 0) ++*begin;
+    while (end > *begin && first + (int64_t)(end - 1) * step >= size) end--;
+    return end;
+}
+
+/* How far the inputs of an output pixel moved in this push. row, col: its first tap; of the kernel's rows those from
+ * begin to end lie inside. */
+static float sum_clipped(const window *w, int64_t row, int64_t col, int32_t begin, int32_t end)
+{
+    const fg_conv_attributes *a = w->conv;
+    int32_t left, right = inside(col, a->dilation_w, a->kernel_w, w->cols, &left);
+    float sum = 0.0f;
+    for (int32_t ky = begin; ky < end; ky++) {
+        const int64_t first = (row + (int64_t)ky * a->dilation_h) * w->cols + col;
+        const float *shares = w->shares + (ptrdiff_t)ky * a->kernel_w;
+        for (int32_t kx = left; kx < right; kx++) sum += shares[kx] * w->moved[first + (int64_t)kx * a->dilation_w];
+    }
+    return sum;
+}
+
+/* The same of count neighbours; row, col: the first one's first tap. */
+static void sum_run(const window *w, int64_t row, int64_t col, int32_t begin, int32_t end, uint32_t count, float *sums)
+{
+    const fg_conv_attributes *a = w->conv;
+    const int32_t side = a->kernel_w, stride = a->stride_w;
+    const int square = (side == 3 || side == 5) && a->kernel_h == side && a->dilation_w == 1;
+    const int plain = square && end - begin == side; /* all of its rows lie inside */
+    for (uint32_t i = 0, step; i < count; i += step, col += (int64_t)step * stride) {
+        const int64_t room = w->cols - side - col;
+        step = 1;
+        if (!plain || col < 0 || room < 0) {
+            sums[i] = sum_clipped(w, row, col, begin, end);
+            continue;
+        }
+        const int64_t neighbours = stride > 1 ? room / stride : room;
+        step = neighbours < count - i ? (uint32_t)neighbours + 1 : count - i;
+        const float *moved = w->moved + row * w->cols + col;
+        const size_t row_step = (size_t)w->cols * (size_t)a->dilation_h;
+        if (side == 3 && stride == 1) {
+            sum_inside(moved, row_step, w->shares, 3, step, 1, sums + i);
+        } else if (side == 3) {
+            sum_inside(moved, row_step, w->shares, 3, step, (uint32_t)stride, sums + i);
+        } else {
+            sum_inside(moved, row_step, w->shares, 5, step, (uint32_t)stride, sums + i);
         }
     }
 }
@@ -78,26 +127,33 @@ static void add_row(const fg_stream *stream, uint32_t node, uint32_t row, float 
 /* Adds up; of the candidates only those remain that are passed on. */
 static void pass_far_ones(fg_stream *stream, uint32_t node, float limit)
 {
-    const fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
+    const fg_node_record *record = &stream->graph.nodes[node];
+    const uint32_t input = stream->graph.index[record->first_input];
+    const fg_value_state *x = &stream->values[input], *out = &stream->values[record->output];
+    const fg_conv_attributes *a = &record->attributes.conv;
     fg_node_state *state = &stream->nodes[node];
-    float *sums = (float *)(void *)stream->thread_scratch; /* plan.c has made room for a row */
+    float sums[64];
+    const window taps = {stream->nodes[stream->graph.values[input].producer].moved, state->drift.taps, x->cols, a};
     for (uint32_t row = 0; row < out->rows; row++) {
-        uint64_t *candidates = stream->candidates + (size_t)row * out->words;
-        uint64_t *residue = state->residue + (size_t)row * out->words;
-        if (!fg_mask_any(candidates, out->words)) continue;
-        add_row(stream, node, row, sums);
+        const int64_t first = (int64_t)row * a->stride_h - a->pad_top;
+        int32_t begin, end = inside(first, a->dilation_h, a->kernel_h, x->rows, &begin);
         for (uint32_t w = 0; w < out->words; w++) {
-            uint64_t fired = 0;
-            for (uint64_t rest = candidates[w]; rest; rest &= rest - 1) {
-                const uint32_t bit = fg_mask_lowest(rest), col = w * 64u + bit;
-                float *drift = state->drift.sums + (size_t)row * out->cols + col;
-                *drift += sums[col];
-                if (*drift <= limit) continue; /* so that NaN fires */
-                *drift = 0.0f;
-                fired |= UINT64_C(1) << bit;
+            const size_t at = (size_t)row * out->words + w;
+            float *drift = state->drift.sums + (size_t)row * out->cols + (size_t)w * 64;
+            uint64_t fired = 0, candidates = stream->candidates[at];
+            for (uint64_t rest = candidates; rest; rest = fg_mask_behind_run(rest)) {
+                const uint32_t bit = fg_mask_lowest(rest), run = fg_mask_run(rest, bit);
+                const int64_t col = (int64_t)(w * 64u + bit) * a->stride_w - a->pad_left;
+                sum_run(&taps, first, col, begin, end, run, sums);
+                for (uint32_t i = 0; i < run; i++) {
+                    const float sum = drift[bit + i] + sums[i];
+                    const uint32_t held = sum <= limit; /* so that NaN fires */
+                    drift[bit + i] = held ? sum : 0.0f;
+                    fired |= (uint64_t)!held << (bit + i);
+                }
             }
-            residue[w] = (residue[w] | candidates[w]) & ~fired;
-            candidates[w] = fired;
+            state->residue[at] = (state->residue[at] | candidates) & ~fired;
+            stream->candidates[at] = fired;
         }
     }
 }

@@ -547,6 +547,7 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         fg_skip_run(stream, node);
         return;
     }
+    fg_drift_forget(stream, node);
     set_gate(&work, node, state);
     if (!full && !find_candidates(&work, state)) {
         if (out->changed) fg_mask_clear(out->mask, words);

@@ -14,7 +14,7 @@ typedef struct fg_node_state {
     void *aux;
     fg_skip *skip;  /* NULL without a skip gate */
     fg_drift drift; /* of a gated stream's nodes as in fg_drifts_at; else NULLs */
-    float *moved;   /* per pixel that changed in this push how far, where fg_drift_reads; else NULL */
+    float *moved;   /* per pixel how far it moved in this push, 0 for others, where fg_drift_reads; else NULL */
     uint32_t residue_any;
     uint32_t end, sweeps; /* of the sequence that starts here, in streams without gating (strips.h); else 0 */
     uint32_t into_next;   /* likewise */

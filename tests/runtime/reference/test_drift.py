@@ -15,28 +15,36 @@ from runtime.reference.stream import ReferenceStream
 ROWS, COLS, CHANNELS = 6, 7, 4
 
 
-def separable(rng: np.random.Generator | None = None, alpha: float = 1.0, **window: int) -> g.Graph:
-    """x, a 1x1 convolution that leaves it as it is, a depthwise 3x3 and a 1x1 convolution; the first two are gated."""
+def separable(
+    rng: np.random.Generator | None = None,
+    alpha: float = 1.0,
+    rows: int = ROWS,
+    cols: int = COLS,
+    size: tuple[int, int] = (3, 3),
+    **window: int,
+) -> g.Graph:
+    """x, a 1x1 convolution that leaves it as it is, a depthwise and a 1x1 convolution; the first two are gated."""
     graph = g.Graph()
     rng = rng or np.random.default_rng(0)
-    window = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1} | window
+    high, wide = (extent // 2 * window.get("dilation_h", 1) for extent in size)
+    window = {"pad_top": high, "pad_left": wide, "pad_bottom": high, "pad_right": wide} | window
 
     def constant(name: str, data: np.ndarray) -> str:
         graph.values[name] = g.Value(name, g.ValueKind.CONSTANT, 1, 1, data.size, data=data.astype(np.float32))
         return name
 
-    def value(name: str, kind: g.ValueKind, rows: int = ROWS, cols: int = COLS) -> str:
+    def value(name: str, kind: g.ValueKind, rows: int = rows, cols: int = cols) -> str:
         shape = (1, CHANNELS, rows, cols)
         graph.values[name] = g.Value(name, kind, rows, cols, CHANNELS, shape=shape, pixel_axes=(2, 3))
         return name
 
     value("x", g.ValueKind.INPUT)
     plain, gate = g.Conv2d(1, 1), g.HoldGate(alpha, std=2.0)
-    depthwise = g.Conv2d(3, 3, groups=CHANNELS, **window)
-    small = (ROWS - 1) // depthwise.stride_h + 1, (COLS - 1) // depthwise.stride_w + 1
+    depthwise = g.Conv2d(*size, groups=CHANNELS, **window)
+    small = (rows - 1) // depthwise.stride_h + 1, (cols - 1) // depthwise.stride_w + 1
     one, kernel = (
         constant("one", np.eye(CHANNELS).reshape(1, 1, CHANNELS, CHANNELS)),
-        rng.normal(size=(3, 3, 1, CHANNELS)),
+        rng.normal(size=(*size, 1, CHANNELS)),
     )
     point = constant("point", rng.normal(size=(1, 1, CHANNELS, CHANNELS)))
     graph.nodes = [

@@ -110,7 +110,8 @@ static void judge_some(const fg_judge_f32_args *args, size_t begin, size_t count
         float *held = held_of(args, begin + p);
         const uint8_t flag = flag_of(args, fresh, held, distance[p]);
         args->flags[begin + p] = flag;
-        if (args->gated && args->moved) args->moved[args->pixels[begin + p]] = distance[p];
+        if (args->gated && args->moved)
+            args->moved[args->pixels[begin + p]] = flag == FG_PIXEL_CHANGED ? distance[p] : 0.0f;
         if (args->commit && flag == FG_PIXEL_CHANGED) copy_numbers(held, fresh, args->channels);
     }
 }

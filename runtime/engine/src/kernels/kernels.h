@@ -177,9 +177,9 @@ typedef struct fg_pool_f32_args {
 /* Pixels computed in this push against the held ones: flags[i] = FG_PIXEL_SAME where all bits of fresh + i * channels
  * and held + pixels[i] * stride are equal, else, without gated, FG_PIXEL_CHANGED; gated: FG_PIXEL_HELD where
  * distance_f32 is at most limit, FG_PIXEL_CHANGED where it is not (so a NaN fires). With commit, changed pixels are
- * copied to held. Gated, moved (or NULL) gets at pixels[i] how far that one is, by distance_f32. Behind the count
- * pixels, ahead more are listed that are judged next: an instruction set may ask for their held numbers (judge_asks).
- */
+ * copied to held. Gated, moved (or NULL) gets at pixels[i] how far that one is, by distance_f32; 0 unless it changed.
+ * Behind the count pixels, ahead more are listed that are judged next: an instruction set may ask for their held
+ * numbers (judge_asks). */
 typedef enum fg_pixel_flag { FG_PIXEL_SAME = 0, FG_PIXEL_CHANGED = 1, FG_PIXEL_HELD = 2 } fg_pixel_flag;
 
 typedef struct fg_judge_f32_args {

@@ -90,7 +90,7 @@ static inline void judge_four(const fg_judge_f32_args *args, const shared *s, si
     memcpy(s->flags + first, &four, sizeof four);
     if (s->moved) {
         float distance[PIXELS];
-        _mm_storeu_ps(distance, apart);
+        _mm_storeu_ps(distance, _mm_and_ps(apart, _mm_cmpnle_ps(apart, limit)));
         EACH s->moved[s->pixels[first + k]] = distance[k];
     }
     if (!commit) return;

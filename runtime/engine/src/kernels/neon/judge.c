@@ -163,7 +163,7 @@ FG_INLINE void judge(const fg_judge_f32_args *args, size_t begin, const uint32_t
         const float apart = gated ? distance(norm, fresh, held, channels, known) : 0.0f;
         const uint8_t flag = flag_of(args, fresh, held, apart, gated);
         args->flags[p] = flag;
-        if (gated && args->moved) args->moved[pixels[p]] = apart;
+        if (gated && args->moved) args->moved[pixels[p]] = flag == FG_PIXEL_CHANGED ? apart : 0.0f;
         if (commit && flag == FG_PIXEL_CHANGED) copy(held, fresh, channels, known);
     }
 }
@@ -236,7 +236,8 @@ FG_INLINE void judge_fours(const fg_judge_f32_args *args, const int known)
         }
         if (args->moved) {
             float each[4];
-            vst1q_f32(each, apart);
+            const uint32x4_t stays = vcleq_f32(apart, limit);
+            vst1q_f32(each, vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(apart), stays)));
             EACH args->moved[pixels[p + k]] = each[k];
         }
         uint32_t four;
