@@ -105,9 +105,9 @@ def convert(
             graph, count = measure_gates(graph, samples)
             notes.append(f"standard deviations of the gates from {count} sample frames")
     graph, by_winograd = _transform(graph, winograd)  # last: in NumPy it is slow
+    notes += by_winograd
     passes.append((use_winograd.__name__, len(graph.nodes), len(graph.nodes)))
     dumps[use_winograd.__name__] = to_text(graph)
-    notes += [f"{by_winograd} convolutions by Winograd's algorithm"] if by_winograd else []
     used: dict[str, Any] = {"gate": "hold", "alpha": chosen} if policy.hold else {"gate": "none", "alpha": None}
     graph.metadata["gates"] = {**used, "norm": norm, "block": block}
     graph.metadata.update({"skip_mode": skip_mode} if skips else {})
@@ -135,10 +135,16 @@ def _check_names(skip_mode: str, winograd: str, dump_after: str | None) -> None:
         raise ArgumentError(f"there is no pass {dump_after!r}; possible are {', '.join(STAGES)}")
 
 
-def _transform(graph: Graph, winograd: str) -> tuple[Graph, int]:
-    """The graph with Winograd where it is wanted, and on how many nodes."""
-    graph = verify(use_winograd(graph), use_winograd.__name__) if winograd == "auto" else graph
-    return graph, sum(isinstance(node.attributes, WinogradConv2d) for node in graph.nodes)
+def _transform(graph: Graph, winograd: str) -> tuple[Graph, list[str]]:
+    """The graph with Winograd where it is wanted, and a note on how many nodes and what that takes."""
+    if winograd == "never":
+        return graph, []
+    graph = verify(use_winograd(graph), use_winograd.__name__)
+    nodes = [node for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)]
+    weights = [graph.values[name].data for name in {str(node.inputs[1]) for node in nodes}]
+    more = sum(data.nbytes for data in weights if data is not None) * 3 / 4  # 36 numbers for 9
+    note = f"{len(nodes)} convolutions by Winograd's algorithm: {more / 1e6:.2f} MB more weights (winograd=never: none)"
+    return graph, [note] if nodes else []
 
 
 def _write(graph: Graph, destination: str | os.PathLike[str]) -> tuple[int, Graph]:

@@ -11,23 +11,17 @@ from runtime.reference.winograd import TILE, restore_weights, transform_weights
 from .rewrite import Rewriter
 
 LEAST_CHANNELS = 16  # below, transforms cost what products save
-LEAST_TILES = 100  # below, a gated frame's few tiles take longer to read their weights, four times as many, than to use
-MOST_WEIGHTS = 600_000  # transformed, of a node: likewise
+LEAST_TILES = 12  # below, tiles take longer to read their weights, four times as many, than to use them
 
 
 def winograd_pays(graph: Graph, node: Node) -> bool:
-    """The rule of ``winograd="auto"`` (docs/kernels.md), from shapes alone: faster dense, not slower gated.
+    """The rule of ``winograd="auto"`` (docs/kernels.md), from shapes alone: faster dense and gated.
 
     A node without hold gate would pass on the rounding of its whole tiles as change.
     """
     out, channels = graph.values[node.output], graph.values[str(node.inputs[0])].channels
     tiles = -(-out.rows // TILE) * -(-out.cols // TILE)
-    return (
-        isinstance(node.gate, HoldGate)
-        and min(channels, out.channels) >= LEAST_CHANNELS
-        and tiles >= LEAST_TILES
-        and 36 * channels * out.channels <= MOST_WEIGHTS
-    )
+    return isinstance(node.gate, HoldGate) and min(channels, out.channels) >= LEAST_CHANNELS and tiles >= LEAST_TILES
 
 
 def use_winograd(graph: Graph, choose: Callable[[Graph, Node], bool] = winograd_pays) -> Graph:

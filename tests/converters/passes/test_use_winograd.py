@@ -29,8 +29,9 @@ def gated(rows: int, cols: int, channels: int, out: int, **node: object) -> Grap
         (40, 40, 16, 16, True),
         (40, 40, 12, 64, False),  # transforms of few channels cost what products save
         (40, 40, 64, 12, False),
-        (20, 20, 64, 64, False),  # few tiles: products of few rows
-        (40, 40, 256, 256, False),  # weights beyond the caches are read for a tile or two
+        (14, 14, 256, 256, True),
+        (12, 16, 128, 128, True),
+        (12, 12, 128, 128, False),  # nine tiles: weights are read for a product or two
     ],
 )
 def test_the_rule(rows: int, cols: int, channels: int, out: int, pays: bool) -> None:
