@@ -182,7 +182,8 @@ void fg_compute_in_place(const fg_op_entry *op, const fg_op_context *context, co
 uint32_t fg_node_parts(const fg_stream *stream, const fg_op_entry *op, const fg_op_context *context, uint32_t pixels)
 {
     const uint32_t threads = fg_thread_count(stream);
-    if (threads == 1 || !op->parts || context->before || pixels >= FG_FEW_PIXELS * threads) return 1;
+    const uint32_t rows = op->square ? pixels / (op->square * op->square) : pixels; /* of its products */
+    if (threads == 1 || !op->parts || context->before || rows >= FG_FEW_PIXELS * threads) return 1;
     const uint32_t most = op->parts(context);
     return most < 2 ? 1 : most < threads ? most : threads;
 }

@@ -7,7 +7,6 @@
 
 enum {
     PACKED_NUMBERS = 16384, /* about so many in one call's packed windows */
-    MANY_WEIGHTS = 65536,   /* numbers: no call should read so many for a few windows, the first cache matters less */
     PACKED_MOST = 262144    /* then so many */
 };
 
@@ -44,7 +43,7 @@ static uint64_t lay_out_state(conv_state *s, uint8_t *base)
 size_t fg_conv_packed_rows(const conv_state *s)
 {
     size_t window = (size_t)s->taps * s->group_in * s->groups, weights = window * s->group_out;
-    size_t fit = (weights < MANY_WEIGHTS ? PACKED_NUMBERS : PACKED_MOST) / window;
+    size_t fit = (weights < FG_MANY_WEIGHTS ? PACKED_NUMBERS : PACKED_MOST) / window;
     size_t most = s->pixels < FG_CHUNK_PIXELS ? s->pixels : FG_CHUNK_PIXELS; /* a small map asks for little memory */
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
@@ -184,7 +183,7 @@ static uint32_t conv_parts(const fg_op_context *context)
 {
     const conv_state *s = context->aux;
     const size_t weights = (size_t)s->taps * s->group_in * s->group_out;
-    return s->groups == 1 && s->fused && weights >= MANY_WEIGHTS ? s->panels : 0;
+    return s->groups == 1 && s->fused && weights >= FG_MANY_WEIGHTS ? s->panels : 0;
 }
 
 conv_call fg_conv_begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory)
@@ -293,7 +292,7 @@ static void run_edges(const conv_call *call, const uint32_t *pixels, uint32_t co
 static int reads_weights_twice(const conv_state *s, uint32_t inside, uint32_t count)
 {
     return s->groups == 1 && inside < s->group_out && count <= fg_conv_packed_rows(s) &&
-           (size_t)s->taps * s->group_in * s->group_out >= MANY_WEIGHTS;
+           (size_t)s->taps * s->group_in * s->group_out >= FG_MANY_WEIGHTS;
 }
 
 /* Pixels of a convolution that reads just those: no rows need to be told apart. */

@@ -6,6 +6,7 @@
 #include "op.h"
 
 enum { CONV_X = 0, CONV_WEIGHTS = 1, CONV_BIAS = 2, CONV_RESIDUAL = 3 };
+enum { FG_MANY_WEIGHTS = 65536 }; /* no call should read so many for a few windows, the first cache matters less */
 
 /* What does not change from push to push: a node's aux. Behind it lie offsets, taps and bias. */
 typedef struct conv_state {

@@ -31,7 +31,9 @@ typedef struct winograd_call {
     const fg_op_context *context;
     const winograd_state *s;
     const fg_value_state *x;
-    const float *weights;
+    const float *weights; /* of the part's output channels, as all below */
+    const float *bias;
+    size_t panels, columns; /* numbers between two positions' weights; output channels */
     const uint32_t *pixels;
     float *out;
     size_t out_stride;
@@ -153,15 +155,14 @@ static void transform_patch(const winograd_call *call, const tile *at, float *to
 /* The sums of every position for count tiles. */
 static void multiply(const winograd_call *call, uint32_t count)
 {
-    size_t in = call->x->channels, out = call->context->output->channels;
-    size_t panels = (out + FG_PANEL - 1) / FG_PANEL * FG_PANEL * in;
+    size_t in = call->x->channels, out = call->columns;
     ptrdiff_t offset = 0;
     fg_gemm_f32_args args = {
         .x = call->from, .rows = count, .offsets = &offset, .taps = 1, .depth = in, .columns = out, .out = call->to};
     fg_conv_list(call->in, in, call->sums, out, count, call->from, call->to);
     for (uint32_t p = 0; p < FG_WINOGRAD_POSITIONS; p++) {
         offset = (ptrdiff_t)(p * call->in_step);
-        args.panels = call->weights + p * panels;
+        args.panels = call->weights + p * call->panels;
         call->context->kernels->gemm_f32(&args);
         for (uint32_t i = 0; i < count; i++) call->to[i] += call->sum_step;
     }
@@ -185,8 +186,8 @@ static void transform_sums(const winograd_call *call, const tile *at, const floa
     }
     const fg_winograd_output_f32_args args = {.x = sums,
                                               .x_step = call->sum_step,
-                                              .channels = call->context->output->channels,
-                                              .bias = call->s->bias,
+                                              .channels = call->columns,
+                                              .bias = call->bias,
                                               .finish = call->s->finish,
                                               .out = out};
     call->context->kernels->winograd_output_f32(&args);
@@ -194,7 +195,7 @@ static void transform_sums(const winograd_call *call, const tile *at, const floa
 
 static void run_batch(const winograd_call *call, uint32_t count)
 {
-    size_t in = call->x->channels, out = call->context->output->channels;
+    size_t in = call->x->channels, out = call->columns;
     for (uint32_t i = 0; i < count; i++) transform_patch(call, &call->tiles[i], call->in + i * in);
     multiply(call, count);
     for (uint32_t i = 0; i < count; i++) transform_sums(call, &call->tiles[i], call->sums + i * out);
@@ -235,6 +236,31 @@ static void run_listed(const winograd_call *call, uint32_t count)
     run_batch(call, n);
 }
 
+static uint32_t panels_of(const fg_op_context *context)
+{
+    return (context->output->channels + FG_PANEL - 1) / FG_PANEL;
+}
+
+/* Each transforms all patches: a twentieth of the work. */
+static uint32_t winograd_parts(const fg_op_context *context)
+{
+    const winograd_state *s = context->aux;
+    const size_t weights =
+        (size_t)FG_WINOGRAD_POSITIONS * fg_op_input(context, CONV_X)->channels * context->output->channels;
+    return s->fused && weights >= FG_MANY_WEIGHTS ? panels_of(context) : 0;
+}
+
+/* Whole panels: a part of each position's weights as they lie. */
+static void take_part(const fg_op_context *context, winograd_call *call)
+{
+    const size_t panels = panels_of(context), first = panels * context->part / context->parts * FG_PANEL;
+    const size_t end = panels * (context->part + 1) / context->parts * FG_PANEL;
+    call->columns = (end < call->columns ? end : call->columns) - first;
+    call->weights += first * call->x->channels;
+    call->bias += first;
+    call->out += first;
+}
+
 static void winograd_compute(const fg_op_context *context, const uint32_t *pixels, uint32_t count, float *out,
                              size_t out_stride, void *memory)
 {
@@ -243,6 +269,9 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
                           .s = context->aux,
                           .x = x,
                           .weights = fg_op_input(context, CONV_WEIGHTS)->data,
+                          .bias = ((const winograd_state *)context->aux)->bias,
+                          .panels = (size_t)panels_of(context) * FG_PANEL * x->channels,
+                          .columns = output->channels,
                           .pixels = pixels,
                           .out = out,
                           .out_stride = out_stride,
@@ -251,6 +280,7 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
     call.batch = batch_of(x->channels, output->channels, output->rows, output->cols);
     lay_out(&call, x->channels, output->channels, memory);
     call.whole = whole_rows(pixels, count, call.rows, call.cols);
+    if (context->parts > 1) take_part(context, &call);
     if (call.whole) {
         run_whole(&call, count);
     } else {
@@ -273,5 +303,6 @@ const fg_op_entry fg_op_winograd = {.sizes = winograd_sizes,
                                     .compute = winograd_compute,
                                     .apart = FG_APART_INPUTS | FG_APART_OUTPUT,
                                     .rows_read = winograd_rows,
+                                    .parts = winograd_parts,
                                     .square = FG_WINOGRAD_TILE,
                                     .square_work = 4}; /* 36 products a channel pair, a pixel has 9 */
