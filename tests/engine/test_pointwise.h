@@ -407,7 +407,7 @@ static void truth_judge_f32(context *c)
         float fresh[10] = {1, 2, 1, 2.5f, 9, 2, NAN, 2, -0.0f, 2};
         float held[15] = {1, 2, 7, 1, 2, 7, 1, 2, 7, 1, 2, 7, 0, 2, 7};
         const uint32_t pixels[5] = {0, 1, 2, 3, 4};
-        static const float far[5] = {0.0f, 0.5f, 8.0f, 0.0f, 0.0f}; /* save the fourth, NaN */
+        static const float far[5] = {0.0f, 0.0f, 8.0f, 0.0f, 0.0f}; /* held ones 0; save the fourth, NaN */
         uint8_t flags[5];
         float moved[5] = {9.0f, 9.0f, 9.0f, 9.0f, 9.0f};
         const fg_judge_f32_args args = {fresh, held, 3, pixels, 5, 0, 2, on, FG_NORM_L1, 0.5f, 1, flags, moved};

@@ -40,8 +40,13 @@ void fg_drift_init(fg_stream *stream, uint32_t node)
 void fg_drift_forget(fg_stream *stream, uint32_t node)
 {
     const fg_value_state *out = &stream->values[stream->graph.nodes[node].output];
-    const fg_node_state *state = &stream->nodes[node];
-    if (!state->moved || !out->changed) return;
+    fg_node_state *state = &stream->nodes[node];
+    if (!state->moved) return;
+    if (state->moved_before) {
+        memset(state->moved, 0, (size_t)out->rows * out->cols * sizeof *state->moved);
+        state->moved_before = 0;
+        return;
+    }
     for (uint32_t row = 0; row < out->rows; row++) {
         for (uint32_t w = 0; w < out->words; w++) {
             if (!out->mask[(size_t)row * out->words + w]) continue;

@@ -17,7 +17,7 @@ typedef struct fg_drift {
 
 /* Whether such a node reads what this one makes, and so wants to know how far its pixels moved. */
 int fg_drift_reads(const fg_graph *graph, uint32_t node);
-/* Before it makes it anew: how far they moved in the last push. */
+/* Before pixels are judged: how far they moved in pushes before. */
 void fg_drift_forget(struct fg_stream *stream, uint32_t node);
 void fg_drift_init(struct fg_stream *stream, uint32_t node);
 /* A node of a push: of the stream's candidates those are passed on that drifted further than limit, or all if that is

@@ -548,14 +548,17 @@ void fg_node_run(fg_stream *stream, uint32_t node, uint32_t full)
         fg_skip_run(stream, node);
         return;
     }
-    fg_drift_forget(stream, node);
     set_gate(&work, node, state);
     if (!full && !find_candidates(&work, state)) {
-        if (out->changed) fg_mask_clear(out->mask, words);
+        if (out->changed) {
+            fg_mask_clear(out->mask, words);
+            state->moved_before = 1;
+        }
         out->changed = 0;
         measure_if_due(stream, record, state, out, full); /* it may have changed before this refresh */
         return;
     }
+    fg_drift_forget(stream, node);
     uint32_t whole = full || is_crowded(&work);
     work.context.full = whole;
     if (whole) fg_mask_fill(stream->candidates, out->rows, out->cols);

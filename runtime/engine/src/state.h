@@ -12,9 +12,10 @@
 typedef struct fg_node_state {
     uint64_t *residue; /* pixels recomputed but held back since the last refresh; NULL where nothing can be held back */
     void *aux;
-    fg_skip *skip;  /* NULL without a skip gate */
-    fg_drift drift; /* of a gated stream's nodes as in fg_drifts_at; else NULLs */
-    float *moved;   /* per pixel how far it moved in this push, 0 for others, where fg_drift_reads; else NULL */
+    fg_skip *skip;         /* NULL without a skip gate */
+    fg_drift drift;        /* of a gated stream's nodes as in fg_drifts_at; else NULLs */
+    float *moved;          /* per pixel how far it moved in this push, 0 for others, where fg_drift_reads; else NULL */
+    uint32_t moved_before; /* written there in a push of which there is no mask any more */
     uint32_t residue_any;
     uint32_t end, sweeps; /* of the sequence that starts here, in streams without gating (strips.h); else 0 */
     uint32_t into_next;   /* likewise */
