@@ -86,7 +86,7 @@ def convert(
     """
     policy = _policy(gate or "hold", alpha, norm, block)
     _check_names(skip_mode, winograd, dump_after)
-    imported = check_numbers(verify(_import(source, shapes, input_shape, gates), "import"))
+    imported = verify(_import(source, shapes, input_shape, gates), "import")
     skips = any(True for _ in skip_gated(imported))
     if skips and gate is None:
         policy = dataclasses.replace(policy, hold=False)
@@ -96,7 +96,7 @@ def convert(
     if skip_mode == "closed_loop":
         imported = close_loops(imported)
     graph, passes, dumps = run_passes(imported, policy)
-    check_numbers(graph)  # folding may divide by nothing
+    check_numbers(graph)  # of the source, or folded from it
     chosen, why = choose_alpha(graph) if alpha is None else (alpha, "as given")
     notes = [*(str(note) for note in _listed(imported.metadata.get("notes"))), *skip_notes(graph)]
     if policy.hold:

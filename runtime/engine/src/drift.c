@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "ops/conv.h"
 #include "state.h"
 
 int fg_drift_reads(const fg_graph *graph, uint32_t node)
@@ -60,7 +61,7 @@ void fg_drift_forget(fg_stream *stream, uint32_t node)
 typedef struct window {
     const float *moved; /* 0 where nothing changed */
     const float *shares;
-    int64_t cols; /* of the map */
+    uint32_t cols; /* of the map */
     const fg_conv_attributes *conv;
 } window;
 
@@ -76,23 +77,14 @@ static inline void sum_inside(const float *restrict moved, size_t row_step, cons
     }
 }
 
-/* Of extent positions at equal steps from first on, those inside 0 to size: from *begin to the result. */
-static int32_t inside(int64_t first, int32_t step, int32_t extent, int64_t size, int32_t *begin)
-{
-    int32_t end = extent;
-    *begin = 0;
-    while (*begin < end && first + (int64_t)*begin * step < 0) ++*begin;
-    while (end > *begin && first + (int64_t)(end - 1) * step >= size) end--;
-    return end;
-}
-
 /* How far the inputs of an output pixel moved in this push. row, col: its first tap; of the kernel's rows those from
  * begin to end lie inside. */
 static float sum_clipped(const window *w, int64_t row, int64_t col, int32_t begin, int32_t end)
 {
     const fg_conv_attributes *a = w->conv;
-    int32_t left, right = inside(col, a->dilation_w, a->kernel_w, w->cols, &left);
+    int32_t left, right;
     float sum = 0.0f;
+    fg_conv_inside_taps(col, a->kernel_w, a->dilation_w, w->cols, &left, &right);
     for (int32_t ky = begin; ky < end; ky++) {
         const int64_t first = (row + (int64_t)ky * a->dilation_h) * w->cols + col;
         const float *shares = w->shares + (ptrdiff_t)ky * a->kernel_w;
@@ -109,7 +101,7 @@ static void sum_run(const window *w, int64_t row, int64_t col, int32_t begin, in
     const int square = (side == 3 || side == 5) && a->kernel_h == side && a->dilation_w == 1;
     const int plain = square && end - begin == side; /* all of its rows lie inside */
     for (uint32_t i = 0, step; i < count; i += step, col += (int64_t)step * stride) {
-        const int64_t room = w->cols - side - col;
+        const int64_t room = (int64_t)w->cols - side - col;
         step = 1;
         if (!plain || col < 0 || room < 0) {
             sums[i] = sum_clipped(w, row, col, begin, end);
@@ -141,7 +133,8 @@ static void pass_far_ones(fg_stream *stream, uint32_t node, float limit)
     const window taps = {stream->nodes[stream->graph.values[input].producer].moved, state->drift.taps, x->cols, a};
     for (uint32_t row = 0; row < out->rows; row++) {
         const int64_t first = (int64_t)row * a->stride_h - a->pad_top;
-        int32_t begin, end = inside(first, a->dilation_h, a->kernel_h, x->rows, &begin);
+        int32_t begin, end;
+        fg_conv_inside_taps(first, a->kernel_h, a->dilation_h, x->rows, &begin, &end);
         for (uint32_t w = 0; w < out->words; w++) {
             const size_t at = (size_t)row * out->words + w;
             float *drift = state->drift.sums + (size_t)row * out->cols + (size_t)w * 64;

@@ -167,13 +167,20 @@ void fg_conv_footprint(const fg_op_context *context, uint64_t *candidates, uint6
     }
 }
 
-/* Whole panels: a part of the weights as they lie. */
+size_t fg_conv_part(const fg_op_context *context, size_t channels, size_t *first)
+{
+    const size_t panels = (channels + FG_PANEL - 1) / FG_PANEL;
+    const size_t end = panels * (context->part + 1) / context->parts * FG_PANEL;
+    *first = panels * context->part / context->parts * FG_PANEL;
+    return (end < channels ? end : channels) - *first;
+}
+
+/* A part of the weights as they lie. */
 static void take_part(const fg_op_context *context, conv_call *call)
 {
     const conv_state *s = call->s;
-    const size_t first = (size_t)s->panels * context->part / context->parts * FG_PANEL;
-    const size_t end = (size_t)s->panels * (context->part + 1) / context->parts * FG_PANEL;
-    call->columns = (end < s->group_out ? end : s->group_out) - first;
+    size_t first;
+    call->columns = fg_conv_part(context, s->group_out, &first);
     call->weights += first * s->taps * s->group_in;
     call->out += first;
     if (call->bias) call->bias += first;

@@ -56,6 +56,8 @@ uint64_t fg_conv_lay_out_scratch(const conv_state *s, int transposed, uint8_t *b
 void fg_conv_sizes(const fg_graph *graph, const fg_node_record *node, int transposed, fg_op_sizes *sizes);
 void fg_conv_init(const fg_op_context *context);
 conv_call fg_conv_begin(const fg_op_context *context, float *out, size_t out_stride, int transposed, void *memory);
+/* How many of channels output channels are context's part, whole panels of weights; *first: the first one. */
+size_t fg_conv_part(const fg_op_context *context, size_t channels, size_t *first);
 /* Kernel elements begin .. end - 1 of an axis read inside the input. */
 void fg_conv_inside_taps(int64_t first, int32_t kernel, int32_t dilation, uint32_t extent, int32_t *begin,
                          int32_t *end);

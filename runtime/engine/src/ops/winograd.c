@@ -250,12 +250,11 @@ static uint32_t winograd_parts(const fg_op_context *context)
     return s->fused && weights >= FG_MANY_WEIGHTS ? panels_of(context) : 0;
 }
 
-/* Whole panels: a part of each position's weights as they lie. */
+/* A part of each position's weights as they lie. */
 static void take_part(const fg_op_context *context, winograd_call *call)
 {
-    const size_t panels = panels_of(context), first = panels * context->part / context->parts * FG_PANEL;
-    const size_t end = panels * (context->part + 1) / context->parts * FG_PANEL;
-    call->columns = (end < call->columns ? end : call->columns) - first;
+    size_t first;
+    call->columns = fg_conv_part(context, call->columns, &first);
     call->weights += first * call->x->channels;
     call->bias += first;
     call->out += first;
@@ -265,11 +264,12 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
                              size_t out_stride, void *memory)
 {
     const fg_value_state *x = fg_op_input(context, CONV_X), *output = context->output;
+    const winograd_state *s = context->aux;
     winograd_call call = {.context = context,
-                          .s = context->aux,
+                          .s = s,
                           .x = x,
                           .weights = fg_op_input(context, CONV_WEIGHTS)->data,
-                          .bias = ((const winograd_state *)context->aux)->bias,
+                          .bias = s->bias,
                           .panels = (size_t)panels_of(context) * FG_PANEL * x->channels,
                           .columns = output->channels,
                           .pixels = pixels,
@@ -286,7 +286,7 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
     } else {
         run_listed(&call, count);
     }
-    if (!call.s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
+    if (!s->fused) fg_conv_finish(context, pixels, count, out, out_stride);
 }
 
 static int winograd_rows(const fg_graph *graph, const fg_node_record *node, uint32_t k, uint32_t row, fg_rows *rows)
