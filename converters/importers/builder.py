@@ -7,7 +7,7 @@ constants into the layout of what they meet.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -314,7 +314,13 @@ class Builder:
         if not any(isinstance(operand, Tensor) for operand in operands):
             operands = [self.tensor(operands[0]), *operands[1:]]
         lifted = [self._lift(operand, len(shape)) for operand in operands]
-        axes = self._common_layout([item for item in lifted if isinstance(item, Tensor)], shape)
+        running = [item for item in lifted if isinstance(item, Tensor)]
+
+        def grown(axes: Axes) -> int:
+            channels = extents(shape, axes)[2]
+            return sum(extents(tensor.shape, axes)[2] not in (1, channels) for tensor in running)
+
+        axes = self._common_layout(running, shape, grown)
         inputs = [self._broadcast(item, shape, axes) for item in lifted]
         if dtype is None:
             dtype = next(item.dtype for item in lifted if isinstance(item, Tensor))
@@ -328,8 +334,8 @@ class Builder:
             return replace(operand, shape=shape, pixel_axes=tuple(axis + missing for axis in operand.pixel_axes))
         return operand.reshape(shape)
 
-    def _common_layout(self, tensors: Sequence[Tensor], shape: Sequence[int]) -> Axes:
-        """The pixel axes for ``shape`` that cost the tensors the fewest moved numbers, then give the most pixels."""
+    def _common_layout(self, tensors: Sequence[Tensor], shape: Sequence[int], gathers: Callable[[Axes], int]) -> Axes:
+        """The pixel axes for ``shape`` that cost the fewest moved numbers, then gathers, then give the most pixels."""
         own = [tensor.pixel_axes for tensor in tensors]
         choices = own + [axes for tensor in tensors for axes in free_layouts(tensor)] + [()]
 
@@ -339,9 +345,8 @@ class Builder:
                 for tensor in tensors
                 if stored_order(tensor.shape, axes) != stored_order(tensor.shape, tensor.pixel_axes)
             )
-            rows, cols, channels = extents(shape, axes)
-            grown = sum(extents(tensor.shape, axes)[2] not in (1, channels) for tensor in tensors)
-            return moved, grown, axes not in own, -rows * cols
+            rows, cols, _ = extents(shape, axes)
+            return moved, gathers(axes), axes not in own, -rows * cols
 
         return min((axes for axes in choices if is_storable(shape, axes)), key=cost)
 
@@ -371,7 +376,7 @@ class Builder:
         shape = list(operands[0].shape)
         shape[axis] = sum(operand.shape[axis] for operand in operands)
         running = [operand for operand in operands if isinstance(operand, Tensor)]
-        axes = self._common_layout(running, shape)
+        axes = self._common_layout(running, shape, lambda axes: _is_interleaved(shape, axes, axis))
         names: list[str | None] = [
             self.as_layout(operand, axes).name
             if isinstance(operand, Tensor)
@@ -383,10 +388,9 @@ class Builder:
             slot = axis_slot(Tensor("", tuple(shape), axes), axis)
             return self.emit(Concat(slot), names, shape, axes, dtype)
         result = self.emit(Concat(2), names, shape, axes, dtype)
-        rest = rest_axes(len(shape), axes)
-        position = rest.index(axis)
-        if math.prod(shape[item] for item in rest[:position]) == 1:
+        if not _is_interleaved(shape, axes, axis):
             return result
+        rest = rest_axes(len(shape), axes)
         # Each operand's channels lie together; interleave them to the logical order.
         blocks, start = [], 0
         for operand in operands:
@@ -394,7 +398,7 @@ class Builder:
             count = math.prod(sizes)
             blocks.append(np.arange(start, start + count).reshape(sizes))
             start += count
-        return self.gather(result, shape, axes, channel_map=np.concatenate(blocks, position))
+        return self.gather(result, shape, axes, channel_map=np.concatenate(blocks, rest.index(axis)))
 
     def reduce(self, kind: Reduce, tensor: Tensor, axes: Sequence[int], select_last: bool = False) -> Tensor:
         """Reduces logical axes to size 1 (mean, sum, max, min, product; arg max and arg min over one axis)."""
@@ -434,6 +438,12 @@ class Builder:
 def axis_slot(tensor: Tensor, axis: int) -> int:
     """0 where the pixel axis is stored as rows, 1 as cols."""
     return tensor.pixel_axes.index(axis) + 2 - len(tensor.pixel_axes)
+
+
+def _is_interleaved(shape: Sequence[int], pixel_axes: Axes, axis: int) -> bool:
+    """Whether operands joined along an axis have no channels of their own in the result, but alternate there."""
+    rest = rest_axes(len(shape), pixel_axes)
+    return axis in rest and math.prod(shape[item] for item in rest[: rest.index(axis)]) != 1
 
 
 def _runs(tensor: Tensor, axes: Sequence[int]) -> list[list[int]]:

@@ -145,6 +145,22 @@ def test_concat_of_unequal_layouts():
     check(model(inner, {"x": IMAGE}, {"s": np.array([1, 2, 3, 4, 8])}))
 
 
+def test_sequences_joined_along_channels_stay_pixels_of_channels():
+    """A detection head's boxes and scores: seen as pixels of one channel each they would be gated number by number."""
+    made = model(
+        [
+            helper.make_node("Concat", ["a", "b"], ["boxes"], axis=1),
+            helper.make_node("Mul", ["boxes", "strides"], ["scaled"]),
+            helper.make_node("Concat", ["scaled", "scores"], ["y"], axis=1),
+        ],
+        {"a": (1, 2, 40), "b": (1, 2, 40), "scores": (1, 5, 40)},
+        {"strides": np.arange(1, 41, dtype=np.float32).reshape(1, 40)},
+    )
+    graph = check(made)
+    assert ops(graph) == ["concat", "binary", "concat"]
+    assert [graph.values[node.output].extents for node in graph.nodes] == [(1, 40, 4), (1, 40, 4), (1, 40, 9)]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
