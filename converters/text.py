@@ -7,7 +7,17 @@ import zlib
 
 import numpy as np
 
-from runtime.reference.graph import ActivationSpec, Gate, Graph, Input, Node, SkipGate, Value, WinogradConv2d
+from runtime.reference.graph import (
+    ActivationSpec,
+    CompactWinogradConv2d,
+    Gate,
+    Graph,
+    Input,
+    Node,
+    SkipGate,
+    Value,
+    WinogradConv2d,
+)
 
 
 def to_text(graph: Graph) -> str:
@@ -95,7 +105,7 @@ def _node(graph: Graph, node: Node) -> str:
     if attributes:
         text += " " + " ".join(attributes)
     if isinstance(node.attributes, WinogradConv2d):
-        text += " winograd"
+        text += " compact winograd" if isinstance(node.attributes, CompactWinogradConv2d) else " winograd"
     if node.activation.kind:
         text += _activation(node.activation)
     if node.gate is not None:

@@ -288,11 +288,10 @@ class GraphMaker:
         side = 3 if kind else 1
         shape = (side, side, x.channels, channels)
         if kind == 2:
-            plain = self.graph.values.pop(self.weights(*shape)).data
-            weights = self.constant(transform_weights(plain))  # type: ignore[arg-type]
+            form, weights = self.winograd(x.channels, channels)
         else:
-            weights = self.weights(*shape)
-        attributes = (g.WinogradConv2d if kind == 2 else g.Conv2d)(side, side, **pads)
+            form, weights = g.Conv2d, self.weights(*shape)
+        attributes = form(side, side, **pads)
         rounded = g.ActivationSpec(g.Activation.ROUND) if self.exact and kind == 2 else self.activation()
         first = len(self.graph.nodes)
         made = self.chain(x.name, attributes, [weights, self.weights(channels)], rounded)
@@ -327,6 +326,14 @@ class GraphMaker:
         node.activation, node.gate = activation or self.activation(), None
         return node.output
 
+    def winograd(self, channels: int, out: int) -> tuple[type[g.Conv2d], str]:
+        """One of the two forms, and its weights."""
+        weights = self.weights(3, 3, channels, out)
+        if self.rng.random() < 0.5:
+            return g.CompactWinogradConv2d, weights
+        plain = self.graph.values.pop(weights).data
+        return g.WinogradConv2d, self.constant(transform_weights(plain))  # type: ignore[arg-type]
+
     def step_winograd(self) -> None:
         """Rounded where sums must be exact: Winograd's are not, but have the same bits in the NumPy backend."""
         x = self.pick()
@@ -334,8 +341,7 @@ class GraphMaker:
         pads = {f"pad_{side}": int(self.rng.choice([0, 1, 1, 1, 2])) for side in ("top", "left", "bottom", "right")}
         if x.rows + pads["pad_top"] + pads["pad_bottom"] < 3 or x.cols + pads["pad_left"] + pads["pad_right"] < 3:
             return
-        plain = self.graph.values.pop(self.weights(3, 3, x.channels, out)).data
-        weights = self.constant(transform_weights(plain))  # type: ignore[arg-type]
+        form, weights = self.winograd(x.channels, out)
         inputs: list[str | None] = [x.name, weights, self.weights(out) if self.rng.random() < 0.7 else None]
         extents = (
             x.rows + pads["pad_top"] + pads["pad_bottom"] - 2,
@@ -346,7 +352,7 @@ class GraphMaker:
         residual = int(self.rng.integers(1, 3)) if fitting and self.rng.random() < 0.5 else 0
         inputs += [fitting[-1]] if residual else []
         activation = g.ActivationSpec(g.Activation.ROUND) if self.exact else self.activation()
-        self.add(g.WinogradConv2d(3, 3, **pads, residual=residual), inputs, activation=activation)
+        self.add(form(3, 3, **pads, residual=residual), inputs, activation=activation)
 
     def step_conv_transpose(self) -> None:
         x = self.pick()

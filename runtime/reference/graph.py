@@ -200,6 +200,18 @@ class WinogradConv2d(Conv2d):
 
 
 @dataclass(frozen=True)
+class CompactWinogradConv2d(WinogradConv2d):
+    """The same with weights (3, 3, C_in, C_out), which the engine transforms when it reads them; see winograd.py."""
+
+    FLAGS: ClassVar[int] = 3
+
+    @property
+    def weight_sides(self) -> tuple[int, int]:
+        """The first two axes of the weights."""
+        return self.kernel_h, self.kernel_w
+
+
+@dataclass(frozen=True)
 class ConvTranspose2d(Conv2d):
     """Transposed convolution. Weights (kernel_h, kernel_w, C_in/groups, C_out); the output value fixes the size."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .format import PANEL
-from .graph import GATE_WEIGHTS, Conv2d, ConvTranspose2d, Node, WinogradConv2d
+from .graph import GATE_WEIGHTS, CompactWinogradConv2d, Conv2d, ConvTranspose2d, Node, WinogradConv2d
 
 Weights = npt.NDArray[np.float32]
 
@@ -37,8 +37,12 @@ def packing(attributes: Conv2d) -> Conv2d:
     """The attributes with what does not bear on the packing set to fixed values: equal for equal packings."""
     if isinstance(attributes, ConvTranspose2d):
         return dataclasses.replace(attributes, pad_bottom=0, pad_right=0, residual=0)
-    plain = WinogradConv2d if isinstance(attributes, WinogradConv2d) else Conv2d
+    plain = WinogradConv2d if _is_transformed(attributes) else Conv2d
     return plain(attributes.kernel_h, attributes.kernel_w, groups=attributes.groups)
+
+
+def _is_transformed(attributes: Conv2d) -> bool:
+    return isinstance(attributes, WinogradConv2d) and not isinstance(attributes, CompactWinogradConv2d)
 
 
 def packed_inputs(node: Node) -> dict[int, Conv2d]:
@@ -72,7 +76,7 @@ def pack(attributes: Conv2d, weights: npt.NDArray[np.generic]) -> Weights:
     if weights.shape[3] % attributes.groups:
         raise ValueError(f"{weights.shape[3]} output channels do not divide into {attributes.groups} groups")
     natural = np.asarray(weights, np.float32)
-    if isinstance(attributes, WinogradConv2d):
+    if _is_transformed(attributes):
         positions = natural.reshape(-1, 1, *weights.shape[2:])
         return np.concatenate([_pack_taps(position, 1) for position in positions])
     if not isinstance(attributes, ConvTranspose2d):
@@ -94,7 +98,7 @@ def unpack(attributes: Conv2d, packed: Weights, channels_in: int, channels_out: 
         raise ValueError(f"packed weights have {packed.size} elements instead of {expected}")
     shape = (channels_in // groups, channels_out)
     kernel = attributes.weight_sides
-    if isinstance(attributes, WinogradConv2d):
+    if _is_transformed(attributes):
         parts = packed.reshape(kernel[0] * kernel[1], -1)
         return np.stack([_unpack_taps(part, 1, *shape, 1) for part in parts]).reshape(*kernel, *shape)
     if not isinstance(attributes, ConvTranspose2d):

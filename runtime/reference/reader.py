@@ -24,6 +24,7 @@ from .graph import (
     Align,
     Array,
     Attributes,
+    CompactWinogradConv2d,
     Conv2d,
     Gate,
     GateNorm,
@@ -224,7 +225,7 @@ class _Reader:
     def _read_node(self, index: int, record: bytes) -> None:
         name, op, version, flags, output, first, count, kind, *rest = fgm.NODE_HEAD.unpack_from(record)
         title = f"node {index}"
-        if op not in OPS or version != 1 or flags & ~WinogradConv2d.FLAGS:
+        if op not in OPS or version != 1 or flags & ~CompactWinogradConv2d.FLAGS:
             raise UnsupportedError(f"{title} has operator {op} version {version} flags {flags}", node=index)
         if kind > max(Activation):
             raise UnsupportedError(f"{title} has activation {kind}", node=index)
@@ -239,7 +240,10 @@ class _Reader:
         if self.values[output][1] != ValueKind.NODE or self.values[output][6] != index:
             raise FormatError(f"{title} writes {out!r}, which names another producer", node=index)
         spec = ActivationSpec(Activation(kind), tuple(rest[: PARAMETERS.get(Activation(kind), 0)]))
-        attributes = _attributes(WinogradConv2d if flags else OPS[op], record[fgm.NODE_HEAD.size :])
+        forms = {form.FLAGS: form for form in (OPS[op], WinogradConv2d, CompactWinogradConv2d)}
+        if flags not in forms:
+            raise FormatError(f"{title} has compact without winograd", node=index)
+        attributes = _attributes(forms[flags], record[fgm.NODE_HEAD.size :])
         if flags and (op != Conv2d.OP or not winograd_fits(attributes)):  # type: ignore[arg-type]
             raise FormatError(
                 f"{title} cannot have winograd: it takes 3 x 3, stride 1, dilation 1, 1 group", node=index

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .graph import WinogradConv2d
+from .graph import CompactWinogradConv2d, WinogradConv2d
 
 Floats = npt.NDArray[np.float32]
 TILE, PATCH = 4, 6  # sides of a tile of output pixels and of the input pixels it depends on
@@ -17,12 +17,17 @@ P, Q = 0.625, 1.5
 BLOCK = 128  # products of one partial sum
 
 
+def _point_scales() -> npt.NDArray[np.float64]:
+    """(6,): one over the product of a point's distances to the other finite ones; infinity 1."""
+    points = [0, P, -P, Q, -Q]
+    distances = [np.prod([point - other for other in points if other != point]) for point in points]
+    return np.array([*(1 / distance for distance in distances), 1])
+
+
 def _weight_matrix() -> npt.NDArray[np.float64]:
-    """G, (6, 3): a kernel as a polynomial at each point, divided by the product of the point's distances to others."""
-    points = np.array([0, P, -P, Q, -Q])
-    scales = [np.prod([point - other for other in points if other != point]) for point in points]
-    rows = np.stack([point ** np.arange(3) / scale for point, scale in zip(points, scales, strict=True)])
-    return np.vstack([rows, [0, 0, 1]])
+    """G, (6, 3): a kernel as a polynomial at each point, times the point's scale."""
+    rows = np.stack([point ** np.arange(3) for point in np.array([0, P, -P, Q, -Q])])
+    return np.vstack([rows, [0, 0, 1]]) * _point_scales()[:, None]
 
 
 def transform_weights(weights: npt.NDArray[np.generic]) -> Floats:
@@ -37,6 +42,22 @@ def restore_weights(transformed: npt.NDArray[np.generic]) -> Floats:
     g = np.linalg.pinv(_weight_matrix())
     out: Floats = np.einsum("ai,bj,ijco->abco", g, g, transformed.astype(np.float64)).astype(np.float32)
     return out
+
+
+def _transform_row(x: list[Floats]) -> list[Floats]:
+    """Three weights along an axis to six; see ``transform_compact``."""
+    e, f = _fma(P * P, x[2], x[0]), _fma(Q * Q, x[2], x[0])
+    return [x[0], _fma(P, x[1], e), _fma(-P, x[1], e), _fma(Q, x[1], f), _fma(-Q, x[1], f), x[2]]
+
+
+def transform_compact(weights: npt.NDArray[np.generic]) -> Floats:
+    """(3, 3, C_in, C_out) to (6, 6, C_in, C_out) as the engine does it, in float32.
+
+    Without the points' scales, which the sums get instead: so a channel pair takes 54 multiply-adds.
+    """
+    kernel = np.asarray(weights, np.float32)
+    columns = [_transform_row([kernel[i, j] for i in range(3)]) for j in range(3)]
+    return np.stack([np.stack(_transform_row([columns[j][i] for j in range(3)])) for i in range(PATCH)])
 
 
 def _fma(a: float, b: Floats, c: Floats) -> Floats:
@@ -95,7 +116,7 @@ def convolve(
     Args:
         attributes: its padding.
         x: (rows, cols, C_in).
-        weights: transformed, (6, 6, C_in, C_out).
+        weights: transformed, (6, 6, C_in, C_out), or of a compact node (3, 3, C_in, C_out).
         bias: C_out numbers or None.
         rows: of the output.
         cols: of the output.
@@ -111,7 +132,12 @@ def convolve(
     patches = windows.reshape(down * across, x.shape[2], PATCH, PATCH)
     columns = [_transform_input([patches[:, :, i, j] for i in range(PATCH)]) for j in range(PATCH)]
     transformed = [_transform_input([columns[j][i] for j in range(PATCH)]) for i in range(PATCH)]
-    sums = _multiply(np.stack([part for row in transformed for part in row]), weights.reshape(-1, *weights.shape[2:]))
+    compact = isinstance(attributes, CompactWinogradConv2d)
+    factors = transform_compact(weights) if compact else weights
+    sums = _multiply(np.stack([part for row in transformed for part in row]), factors.reshape(-1, *weights.shape[2:]))
+    if compact:
+        scales = _point_scales()
+        sums = sums * np.outer(scales, scales).astype(np.float32).reshape(-1, 1, 1)
     columns = [_transform_sums([sums[i * PATCH + j] for i in range(PATCH)]) for j in range(PATCH)]
     tiles = np.stack([np.stack(_transform_sums([columns[j][i] for j in range(PATCH)])) for i in range(TILE)])
     if bias is not None:

@@ -2,6 +2,70 @@
 #ifndef FG_TESTS_TEST_WINOGRAD_H
 #define FG_TESTS_TEST_WINOGRAD_H
 
+/* --- winograd_weights_f32 --- */
+static void check_winograd_weights_f32(context *c)
+{
+    for (unsigned round = 0; round < 300; round++) {
+        test_random *random = &c->random;
+        const fill_kind kind = (fill_kind)(round % FILL_COUNT);
+        const size_t count = FG_PANEL * random_below(random, 12), tap_step = count + random_below(random, 40);
+        const size_t out_step = count + random_below(random, 40);
+        float *weights = random_floats(random, 8 * tap_step + count, kind);
+        outputs out = outputs_make(random, (11 * out_step + count) * sizeof(float));
+        fg_winograd_weights_f32_args args = {.weights = weights,
+                                             .tap_step = tap_step,
+                                             .count = count,
+                                             .pair = round % FG_WINOGRAD_PAIRS,
+                                             .out = AS_FLOATS(out.ref),
+                                             .out_step = out_step};
+        c->ref.winograd_weights_f32(&args);
+        args.out = AS_FLOATS(out.isa);
+        c->isa.winograd_weights_f32(&args);
+        CHECK(&c->count, outputs_agree(&out), "winograd_weights_f32 %s: count %zu tap_step %zu out_step %zu fill %d",
+              c->isa_name, count, tap_step, out_step, (int)kind);
+        outputs_free(&out);
+        free(weights);
+    }
+}
+
+/* How often weight k along an axis counts in row i: the k-th power of the point. */
+static double winograd_weight(size_t i, size_t k)
+{
+    static const double points[5] = {0.0, 0.625, -0.625, 1.5, -1.5};
+    return i < 5 ? pow(points[i], (double)k) : k == 2;
+}
+
+static void truth_winograd_weights_f32(context *c)
+{
+    float weights[9 * FG_PANEL], out[FG_WINOGRAD_PAIR * FG_PANEL];
+    for (size_t k = 0; k < 9 * FG_PANEL; k++) weights[k] = random_float(&c->random, 1.0f);
+    for (uint32_t pair = 0; pair < FG_WINOGRAD_PAIRS; pair++) {
+        const fg_winograd_weights_f32_args args = {weights, FG_PANEL, FG_PANEL, pair, out, FG_PANEL};
+        c->ref.winograd_weights_f32(&args);
+        for (size_t k = 0; k < FG_WINOGRAD_PAIR * FG_PANEL; k++) {
+            const size_t position = k / FG_PANEL, col = position % 6;
+            const size_t row = fg_winograd_row(pair, (uint32_t)(position / 6));
+            double expected = 0.0;
+            for (size_t t = 0; t < 9; t++)
+                expected += winograd_weight(row, t / 3) * winograd_weight(col, t % 3) *
+                            (double)weights[t * FG_PANEL + k % FG_PANEL];
+            CHECK(&c->count, fabs((double)out[k] - expected) < 1e-5, "winograd_weights_f32: pair %u position %zu", pair,
+                  position);
+        }
+    }
+}
+
+static void bench_winograd_weights_f32(context *c)
+{
+    enum { COUNT = FG_GEMM_BLOCK * FG_PANEL };
+    void *memory[2];
+    float *weights = aligned_floats(&c->random, 9 * COUNT, FILL_PLAIN, &memory[0]);
+    float *out = aligned_floats(&c->random, FG_WINOGRAD_PAIR * (COUNT + 16), FILL_PLAIN, &memory[1]);
+    const fg_winograd_weights_f32_args args = {weights, COUNT, COUNT, 1, out, COUNT + 16};
+    BENCH(c, "winograd_weights_f32 channels 128", FG_WINOGRAD_PAIR * COUNT, c->isa.winograd_weights_f32(&args));
+    free(memory[0]), free(memory[1]);
+}
+
 /* --- winograd_input_f32 --- */
 static void check_winograd_input_f32(context *c)
 {

@@ -41,7 +41,7 @@ CASES: dict[str, Damage] = {
         "node 0 'conv' (conv2d): op_version is 2, this library knows 1; use a newer one",
     ),
     "node_flags": Damage(
-        node("conv", "flags", 2), U, "node 0 'conv' (conv2d): flags are 2, this library knows 1; use a newer one"
+        node("conv", "flags", 4), U, "node 0 'conv' (conv2d): flags are 4, this library knows 3; use a newer one"
     ),
     "output_of_two_nodes": Damage(
         node("depthwise", "output", V["conv"]),
@@ -179,6 +179,14 @@ CASES: dict[str, Damage] = {
         argument("winograd", 1, V["skip.weights"]),
         F,
         "node 23 'winograd' (conv2d): weights has 2304 elements, must be 1 x 1 x 9216",
+    ),
+    "compact_winograd_with_transformed_weights": Damage(
+        node("winograd", "flags", 3),
+        F,
+        "node 23 'winograd' (conv2d): weights has 9216 elements, must be 1 x 1 x 2304",
+    ),
+    "compact_without_winograd": Damage(
+        node("conv", "flags", 2), F, "node 0 'conv' (conv2d): flags have compact without winograd"
     ),
     "winograd_without_flag": Damage(
         node("winograd", "flags", 0),

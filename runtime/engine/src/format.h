@@ -132,7 +132,8 @@ typedef enum fg_reduce {
 
 typedef enum fg_node_flag {
     FG_NODE_WINOGRAD = 1, /* conv2d by F(4x4, 3x3): transformed weights */
-    FG_NODE_FLAGS = 1
+    FG_NODE_COMPACT = 2,  /* with FG_NODE_WINOGRAD: the kernel's own weights, which the engine transforms */
+    FG_NODE_FLAGS = 3
 } fg_node_flag;
 
 typedef enum fg_gate {

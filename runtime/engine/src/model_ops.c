@@ -104,7 +104,7 @@ static bool check_weights(fg_check *check, const op_values *v)
                              groups, in, out);
     const bool depthwise = groups > 1 && in == groups && out == groups;
     const size_t panels = (out / groups + FG_PANEL - 1) / FG_PANEL;
-    const size_t products = v->node->flags & FG_NODE_WINOGRAD ? FG_WINOGRAD_POSITIONS : taps;
+    const size_t products = v->node->flags == FG_NODE_WINOGRAD ? FG_WINOGRAD_POSITIONS : taps;
     const size_t factors[4] = {products, in, depthwise ? 1 : panels, depthwise ? 1 : FG_PANEL};
     size_t count = 0;
     if (!fg_product_size(factors, 4, &count))
@@ -173,7 +173,9 @@ static bool check_skip(fg_check *check, const op_values *v)
 static bool check_winograd(fg_check *check, const fg_node_record *node)
 {
     const fg_conv_attributes *conv = &node->attributes.conv;
-    if ((node->flags & FG_NODE_WINOGRAD) == 0) return true;
+    if (node->flags == 0) return true;
+    if ((node->flags & FG_NODE_WINOGRAD) == 0)
+        return fg_check_fail(check, FG_ERR_FORMAT, &node->flags, "flags", " have compact without winograd", 0, 0, 0);
     if (node->op != FG_OP_CONV2D || conv->kernel_h != 3 || conv->kernel_w != 3 || conv->stride_h != 1 ||
         conv->stride_w != 1 || conv->dilation_h != 1 || conv->dilation_w != 1 || conv->groups != 1)
         return fg_check_fail(check, FG_ERR_FORMAT, &node->flags, "flags",

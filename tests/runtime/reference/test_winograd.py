@@ -9,14 +9,20 @@ import runtime
 from converters.writer import to_bytes
 from runtime.reference import graph as g
 from runtime.reference.ops import compute
-from runtime.reference.winograd import restore_weights, transform_weights
+from runtime.reference.winograd import restore_weights, transform_compact, transform_weights
 
 RELU = g.ActivationSpec(g.Activation.RELU)
 GATE = g.HoldGate(0.1)
 
 
 def network(
-    rows: int, cols: int, channels: int, out: int, pads: tuple[int, int, int, int], **node: object
+    rows: int,
+    cols: int,
+    channels: int,
+    out: int,
+    pads: tuple[int, int, int, int],
+    form: type[g.WinogradConv2d] = g.WinogradConv2d,
+    **node: object,
 ) -> tuple[g.Graph, g.Graph]:
     """One convolution by Winograd and the same in direct form."""
     rng = np.random.default_rng(rows * 1000 + cols)
@@ -24,7 +30,8 @@ def network(
     shape = {"shape": (1, channels, rows, cols), "pixel_axes": (2, 3)}
     extents = (rows + pads[0] + pads[2] - 2, cols + pads[1] + pads[3] - 2, out)
     graphs = []
-    for kind, data in ((g.WinogradConv2d, transform_weights(weights)), (g.Conv2d, weights)):
+    stored = weights if form is g.CompactWinogradConv2d else transform_weights(weights)
+    for kind, data in ((form, stored), (g.Conv2d, weights)):
         values = [
             g.Value("x", g.ValueKind.INPUT, rows, cols, channels, **shape),  # type: ignore[arg-type]
             g.Value("w", g.ValueKind.CONSTANT, 1, 1, data.size, data=data),
@@ -61,13 +68,16 @@ SHAPES = [  # rows, cols, C_in, C_out, pads
     (6, 9, 200, 20, SAME),
     (1, 12, 4, 4, (1, 0, 3, 2)),
 ]
+FORMS = (g.WinogradConv2d, g.CompactWinogradConv2d)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("rows", "cols", "channels", "out", "pads"), SHAPES)
 def test_engine_and_numpy_have_the_same_bits_and_come_close_to_direct_form(
-    rows: int, cols: int, channels: int, out: int, pads: tuple[int, int, int, int]
+    rows: int, cols: int, channels: int, out: int, pads: tuple[int, int, int, int], form: type[g.WinogradConv2d]
 ) -> None:
-    model, direct = (runtime.Model.from_bytes(to_bytes(each)) for each in network(rows, cols, channels, out, pads))
+    graphs = network(rows, cols, channels, out, pads, form)
+    model, direct = (runtime.Model.from_bytes(to_bytes(each)) for each in graphs)
     streams = {
         "best": runtime.Stream(model, gating=False),
         "ref": runtime.Stream(model, gating=False, isa="ref"),
@@ -84,12 +94,19 @@ def test_engine_and_numpy_have_the_same_bits_and_come_close_to_direct_form(
         assert error < 3e-6
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("block", [1, 2, 4, 8])
 @pytest.mark.parametrize(("rows", "cols", "channels", "out", "pads"), SHAPES)
 def test_gated_at_scale_0_equals_dense(
-    rows: int, cols: int, channels: int, out: int, pads: tuple[int, int, int, int], block: int
+    rows: int,
+    cols: int,
+    channels: int,
+    out: int,
+    pads: tuple[int, int, int, int],
+    block: int,
+    form: type[g.WinogradConv2d],
 ) -> None:
-    graph, _ = network(rows, cols, channels, out, pads, gate=g.HoldGate(0.5, block=block))
+    graph, _ = network(rows, cols, channels, out, pads, form, gate=g.HoldGate(0.5, block=block))
     model = runtime.Model.from_bytes(to_bytes(graph))
     dense = runtime.Stream(model, gating=False)
     exact = [
@@ -143,9 +160,18 @@ def test_weights_come_back() -> None:
     np.testing.assert_allclose(restore_weights(transform_weights(weights)), weights, rtol=1e-5, atol=1e-6)
 
 
+def test_compact_weights_become_the_same_transformed_ones() -> None:
+    weights = np.random.default_rng(0).normal(size=(3, 3, 5, 7)).astype(np.float32)
+    points = [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2]
+    scales = [1 / np.prod([p - other for other in points if other != p]) for p in points] + [1]
+    made = transform_compact(weights) * np.outer(scales, scales)[:, :, None, None]
+    np.testing.assert_allclose(made, transform_weights(weights), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("backend", ["engine", "numpy"])
-def test_work_counts_the_products_of_tiles(backend: str) -> None:
-    graph, direct = network(10, 12, 2, 3, (1, 1, 1, 1), gate=GATE)
+def test_work_counts_the_products_of_tiles(backend: str, form: type[g.WinogradConv2d]) -> None:
+    graph, direct = network(10, 12, 2, 3, (1, 1, 1, 1), form, gate=GATE)
     frame = np.ones((10, 12, 2), np.float32)
     streams = [runtime.Stream(runtime.Model.from_bytes(to_bytes(each)), backend=backend) for each in (graph, direct)]
     tile, pixel = 36 * 2 * 3, 9 * 2 * 3

@@ -111,6 +111,25 @@ typedef struct fg_winograd_input_f32_args {
     size_t out_step;
 } fg_winograd_input_f32_args;
 
+/* winograd_weights_f32: transformed weights, without what sums are multiplied by in the end (docs/file_format.md), of
+ * two rows of positions: 0 and 5 (pair 0), 1 and 2 (pair 1) or 3 and 4 (pair 2). From weights[t * tap_step + k],
+ * taps t = row * 3 + col of the kernel, to out[position * out_step + k], positions 0 to 5 of the first row and 6 to 11
+ * of the second, for k < count. Along a column x of the kernel the rows are x0 and x2, fmaf(p, x1, e) and fmaf(-p, x1,
+ * e) with e = fmaf(p2, x2, x0), the same with q; then along each row six numbers are those of all pairs. */
+typedef struct fg_winograd_weights_f32_args {
+    const float *weights;
+    size_t tap_step;
+    size_t count; /* a multiple of 16 */
+    uint32_t pair;
+    float *out;
+    size_t out_step;
+} fg_winograd_weights_f32_args;
+
+enum { FG_WINOGRAD_PAIRS = 3, FG_WINOGRAD_PAIR = 12 }; /* pairs of rows; positions of one */
+
+/* Row i, 0 or 1, of a pair. */
+static inline uint32_t fg_winograd_row(uint32_t pair, uint32_t i) { return pair ? 2 * pair - 1 + i : 5 * i; }
+
 /* winograd_output_f32: from x[(i * 6 + j) * x_step + c] pixel (i, j) of the tile to out[i * 4 + j][c], where that is
  * not NULL: along i, then along j, the six numbers m become (m0 + s) + t, fmaf(q, v, p u), fmaf(q2, t, p2 s), fmaf(q3,
  * v, fmaf(p3, u, m5)) with s = m1 + m2, t = m3 + m4, u = m1 - m2, v = m3 - m4; then the bias is added, unless it is
@@ -270,6 +289,7 @@ void fg_kernels_select(fg_kernels *kernels, uint32_t isa_mask);
 void fg_kernels_init_ref(fg_kernels *kernels);
 /* Twins, for kernels that leave some cases to them. */
 void fg_activation_f32_ref(uint32_t kind, const float *parameters, float *data, size_t count);
+void fg_winograd_weights_f32_ref(const fg_winograd_weights_f32_args *args);
 void fg_winograd_input_f32_ref(const fg_winograd_input_f32_args *args);
 void fg_winograd_output_f32_ref(const fg_winograd_output_f32_args *args);
 void fg_kernels_init_avx2(fg_kernels *kernels);

@@ -3,7 +3,9 @@
  * The output is cut into tiles of 4 x 4 pixels from pixel (0, 0) on. A tile with a listed pixel is computed whole, from
  * its patch of 6 x 6 input pixels and nothing else, so a pixel's bits do not depend on what is listed beside it. They
  * depend on the whole patch, though: candidates are whole tiles. Tiles go in batches: patches are transformed, position
- * by position multiplied by the weights, and transformed back. */
+ * by position multiplied by the weights, and transformed back. Compact weights (FG_NODE_COMPACT) are transformed as
+ * they are needed, a few into memory that stays in a cache: large ones are read four times as fast as transformed. */
+#include "../kernels/winograd.h"
 #include "conv.h"
 
 #include <string.h>
@@ -12,7 +14,9 @@ enum {
     BATCH_NUMBERS = 131072, /* about so many in a batch's transformed patches and sums: a second cache's worth */
     BATCH_LEAST = 36,       /* tiles: weights are read once per batch */
     BATCH_MOST = 72,
-    SPACING = 16 /* numbers between two positions' blocks, which would otherwise meet in the same lines of a cache */
+    SPACING = 16, /* numbers between two positions' blocks, which would otherwise meet in the same lines of a cache */
+    TAPS = 9,     /* of the kernel */
+    COMPACT_STEP = FG_GEMM_BLOCK * FG_PANEL + SPACING /* from one position's compact weights to the next one's */
 };
 
 /* A tile of a batch: its place, and the listed pixels in it. */
@@ -46,6 +50,7 @@ typedef struct winograd_call {
     const float **from;
     float **to;
     float *patch, *in, *sums;
+    float *transformed, *part; /* compact weights of a pair of rows of positions, and what they add to the sums */
 } winograd_call;
 
 static uint32_t tiles_along(uint32_t extent) { return (extent + FG_WINOGRAD_TILE - 1) / FG_WINOGRAD_TILE; }
@@ -59,18 +64,23 @@ static uint32_t batch_of(uint32_t in, uint32_t out, uint32_t rows, uint32_t cols
     return (uint32_t)(tiles < fit ? tiles : fit);
 }
 
-static uint64_t lay_out(winograd_call *call, uint32_t in, uint32_t out, uint8_t *base)
+static int is_compact(const fg_node_record *node) { return (node->flags & FG_NODE_COMPACT) != 0; }
+
+static uint64_t lay_out(winograd_call *call, const fg_node_record *node, uint32_t in, uint32_t out, uint8_t *base)
 {
+    const uint64_t pair = is_compact(node) ? FG_WINOGRAD_PAIR : 0;
     uint64_t in_step = (uint64_t)call->batch * in + SPACING, sum_step = (uint64_t)call->batch * out + SPACING;
-    uint64_t sizes[6] = {call->batch * sizeof *call->tiles,
+    uint64_t sizes[8] = {call->batch * sizeof *call->tiles,
                          call->batch * sizeof *call->from,
                          call->batch * sizeof *call->to,
                          (uint64_t)FG_WINOGRAD_POSITIONS * in * sizeof(float),
                          FG_WINOGRAD_POSITIONS * in_step * sizeof(float),
-                         FG_WINOGRAD_POSITIONS * sum_step * sizeof(float)};
+                         FG_WINOGRAD_POSITIONS * sum_step * sizeof(float),
+                         pair * COMPACT_STEP * sizeof(float),
+                         pair ? call->batch * FG_PANEL * sizeof(float) : 0};
     uint64_t used = 0;
-    uint8_t *parts[6];
-    for (int i = 0; i < 6; i++) {
+    uint8_t *parts[8];
+    for (int i = 0; i < 8; i++) {
         parts[i] = base ? base + used : NULL;
         used += fg_round_up(sizes[i], FG_CACHE_LINE);
     }
@@ -82,6 +92,8 @@ static uint64_t lay_out(winograd_call *call, uint32_t in, uint32_t out, uint8_t 
     call->patch = (float *)(void *)parts[3];
     call->in = (float *)(void *)parts[4];
     call->sums = (float *)(void *)parts[5];
+    call->transformed = (float *)(void *)parts[6];
+    call->part = (float *)(void *)parts[7];
     return used;
 }
 
@@ -92,7 +104,7 @@ static void winograd_sizes(const fg_graph *graph, const fg_node_record *node, fg
     fg_window window = fg_conv_window(&node->attributes.conv);
     winograd_call call = {.batch = batch_of(x->channels, out->channels, out->rows, out->cols)};
     sizes->aux = sizeof(winograd_state) + out->channels * sizeof(float);
-    sizes->thread = lay_out(&call, x->channels, out->channels, NULL);
+    sizes->thread = lay_out(&call, node, x->channels, out->channels, NULL);
     sizes->footprint = fg_mask_window_scratch(&window, x->cols, out->cols) * sizeof(uint64_t);
 }
 
@@ -168,6 +180,69 @@ static void multiply(const winograd_call *call, uint32_t count)
     }
 }
 
+/* What a position's sums are multiplied by where weights are compact: one over the distances of its row's and its
+ * column's points to the others. */
+static float position_scale(uint32_t row, uint32_t col)
+{
+    static const double p = 2.0 * FG_WINOGRAD_P2 * (FG_WINOGRAD_P2 - FG_WINOGRAD_Q2);
+    static const double q = 2.0 * FG_WINOGRAD_Q2 * (FG_WINOGRAD_Q2 - FG_WINOGRAD_P2);
+    const double scales[FG_WINOGRAD_PATCH] = {1.0 / FG_WINOGRAD_P2Q2, 1.0 / p, 1.0 / p, 1.0 / q, 1.0 / q, 1.0};
+    return (float)(scales[row] * scales[col]);
+}
+
+/* Adds what the first or a later block of products gives to a position's sums of a panel's columns. */
+static void add_part(const winograd_call *call, uint32_t count, size_t columns, int first, float scale, float *sums)
+{
+    const float *part = call->part;
+    for (uint32_t i = 0; i < count; i++, part += FG_PANEL, sums += call->columns) {
+        for (size_t j = 0; j < columns; j++) sums[j] = (first ? part[j] : sums[j] + part[j]) * scale;
+    }
+}
+
+/* The products of a block of channels from c on with the panel of a column, at the positions of a pair of rows. */
+static void multiply_pair(const winograd_call *call, uint32_t count, uint32_t pair, size_t column, size_t c)
+{
+    const fg_kernels *kernels = call->context->kernels;
+    const size_t in = call->x->channels, depth = in - c < FG_GEMM_BLOCK ? in - c : FG_GEMM_BLOCK;
+    const size_t columns = call->columns - column < FG_PANEL ? call->columns - column : FG_PANEL;
+    const fg_winograd_weights_f32_args weights = {.weights = call->weights + column * TAPS * in + c * FG_PANEL,
+                                                  .tap_step = in * FG_PANEL,
+                                                  .count = depth * FG_PANEL,
+                                                  .pair = pair,
+                                                  .out = call->transformed,
+                                                  .out_step = COMPACT_STEP};
+    ptrdiff_t offset = 0;
+    fg_gemm_f32_args args = {.x = call->from,
+                             .rows = count,
+                             .offsets = &offset,
+                             .taps = 1,
+                             .depth = depth,
+                             .columns = FG_PANEL,
+                             .out = call->to};
+    kernels->winograd_weights_f32(&weights);
+    for (uint32_t k = 0; k < FG_WINOGRAD_PAIR; k++) {
+        const uint32_t row = fg_winograd_row(pair, k / FG_WINOGRAD_PATCH), col = k % FG_WINOGRAD_PATCH;
+        const size_t position = row * FG_WINOGRAD_PATCH + col;
+        const float scale = c + depth == in ? position_scale(row, col) : 1.0f;
+        offset = (ptrdiff_t)(position * call->in_step + c);
+        args.panels = call->transformed + k * COMPACT_STEP;
+        kernels->gemm_f32(&args);
+        add_part(call, count, columns, c == 0, scale, call->sums + position * call->sum_step + column);
+    }
+}
+
+/* The same with compact weights, panel by panel. */
+static void multiply_compact(const winograd_call *call, uint32_t count)
+{
+    const size_t in = call->x->channels;
+    fg_conv_list(call->in, in, call->part, FG_PANEL, count, call->from, call->to);
+    for (size_t column = 0; column < call->columns; column += FG_PANEL) {
+        for (size_t c = 0; c < in; c += FG_GEMM_BLOCK) {
+            for (uint32_t pair = 0; pair < FG_WINOGRAD_PAIRS; pair++) multiply_pair(call, count, pair, column, c);
+        }
+    }
+}
+
 /* A tile's pixels from its sums, those that are listed. */
 static void transform_sums(const winograd_call *call, const tile *at, const float *sums)
 {
@@ -197,7 +272,11 @@ static void run_batch(const winograd_call *call, uint32_t count)
 {
     size_t in = call->x->channels, out = call->columns;
     for (uint32_t i = 0; i < count; i++) transform_patch(call, &call->tiles[i], call->in + i * in);
-    multiply(call, count);
+    if (is_compact(call->context->node)) {
+        multiply_compact(call, count);
+    } else {
+        multiply(call, count);
+    }
     for (uint32_t i = 0; i < count; i++) transform_sums(call, &call->tiles[i], call->sums + i * out);
 }
 
@@ -255,7 +334,7 @@ static void take_part(const fg_op_context *context, winograd_call *call)
 {
     size_t first;
     call->columns = fg_conv_part(context, call->columns, &first);
-    call->weights += first * call->x->channels;
+    call->weights += first * call->x->channels * (is_compact(context->node) ? TAPS : 1);
     call->bias += first;
     call->out += first;
 }
@@ -278,7 +357,7 @@ static void winograd_compute(const fg_op_context *context, const uint32_t *pixel
                           .rows = output->rows,
                           .cols = output->cols};
     call.batch = batch_of(x->channels, output->channels, output->rows, output->cols);
-    lay_out(&call, x->channels, output->channels, memory);
+    lay_out(&call, context->node, x->channels, output->channels, memory);
     call.whole = whole_rows(pixels, count, call.rows, call.cols);
     if (context->parts > 1) take_part(context, &call);
     if (call.whole) {

@@ -22,6 +22,7 @@ void fg_kernels_init_avx2(fg_kernels *kernels)
     kernels->depthwise_f32 = fg_depthwise_f32_avx2;
     kernels->depthwise_rows_f32 = fg_depthwise_rows_f32_avx2;
     kernels->rows_least = ROWS_LEAST;
+    kernels->winograd_weights_f32 = fg_winograd_weights_f32_avx2;
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx2;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx2;
     fill_pointwise(kernels);

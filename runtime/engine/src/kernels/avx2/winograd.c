@@ -11,6 +11,9 @@ enum { VECTOR = 8 };
 #define vec_store_part(p, v, n) _mm256_maskstore_ps(p, first_lanes(n), v)
 
 #include "../winograd_tmpl.h"
+#include "../winograd_weights_tmpl.h"
+
+void fg_winograd_weights_f32_avx2(const fg_winograd_weights_f32_args *args) { winograd_weights(args); }
 
 void fg_winograd_input_f32_avx2(const fg_winograd_input_f32_args *args) { winograd_input(args); }
 

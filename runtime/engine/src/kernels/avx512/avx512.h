@@ -9,6 +9,7 @@
 void fg_gemm_f32_avx512(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_avx512(const fg_depthwise_f32_args *args);
 void fg_depthwise_rows_f32_avx512(const fg_depthwise_rows_f32_args *args);
+void fg_winograd_weights_f32_avx512(const fg_winograd_weights_f32_args *args);
 void fg_winograd_input_f32_avx512(const fg_winograd_input_f32_args *args);
 void fg_winograd_output_f32_avx512(const fg_winograd_output_f32_args *args);
 

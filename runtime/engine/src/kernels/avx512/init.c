@@ -16,6 +16,7 @@ void fg_kernels_init_avx512(fg_kernels *kernels)
     kernels->depthwise_f32 = fg_depthwise_f32_avx512;
     kernels->depthwise_rows_f32 = fg_depthwise_rows_f32_avx512;
     kernels->rows_least = ROWS_LEAST;
+    kernels->winograd_weights_f32 = fg_winograd_weights_f32_avx512;
     kernels->winograd_input_f32 = fg_winograd_input_f32_avx512;
     kernels->winograd_output_f32 = fg_winograd_output_f32_avx512;
     kernels->activation_f32 = activation_f32;

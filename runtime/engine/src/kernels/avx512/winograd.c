@@ -10,6 +10,9 @@
 enum { VECTOR = 16 };
 
 #include "../winograd_tmpl.h"
+#include "../winograd_weights_tmpl.h"
+
+void fg_winograd_weights_f32_avx512(const fg_winograd_weights_f32_args *args) { winograd_weights(args); }
 
 void fg_winograd_input_f32_avx512(const fg_winograd_input_f32_args *args) { winograd_input(args); }
 

@@ -23,6 +23,7 @@ void fg_kernels_init_neon(fg_kernels *kernels)
     kernels->isa |= FG_ISA_NEON;
     kernels->gemm_f32 = fg_gemm_f32_neon;
     kernels->depthwise_f32 = fg_depthwise_f32_neon;
+    kernels->winograd_weights_f32 = fg_winograd_weights_f32_neon;
     kernels->winograd_input_f32 = fg_winograd_input_f32_neon;
     kernels->winograd_output_f32 = fg_winograd_output_f32_neon;
     kernels->distance_f32 = fg_distance_f32_neon;

@@ -7,6 +7,7 @@
 void fg_activation_f32_neon(uint32_t kind, const float *parameters, float *data, size_t count);
 void fg_gemm_f32_neon(const fg_gemm_f32_args *args);
 void fg_depthwise_f32_neon(const fg_depthwise_f32_args *args);
+void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args);
 void fg_winograd_input_f32_neon(const fg_winograd_input_f32_args *args);
 void fg_winograd_output_f32_neon(const fg_winograd_output_f32_args *args);
 float fg_distance_f32_neon(uint32_t norm, const float *a, const float *b, size_t count);

@@ -1,5 +1,6 @@
 /* winograd.c: Winograd's transforms with NEON. On AArch64 of their own: constants are lanes of two registers, what is
- * transformed along columns is as much as stays in registers, and addresses are sums of two registers. */
+ * transformed along columns is as much as stays in registers, and addresses are sums of two registers; of weights,
+ * pointers that loads and stores move on. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-schedule-insns") /* as in gemm.c */
 #endif
@@ -51,6 +52,92 @@ FG_INLINE vec load_at(const float *p, ptrdiff_t bytes)
 }
 
 FG_INLINE void store_at(float *p, ptrdiff_t bytes, vec v) { vec_store((float *)(void *)((char *)p + bytes), v); }
+
+/* Two vectors in a row; the pointer moves on behind them. */
+FG_INLINE void load_two(const float **p, vec *v)
+{
+    const float (*from)[2 * VECTOR] = (const float (*)[2 * VECTOR])(const void *)*p;
+    __asm__("ldp %q0, %q1, [%2], #32" : "=w"(v[0]), "=w"(v[1]), "+r"(*p) : "m"(*from));
+}
+
+FG_INLINE void store_two(float **p, const vec *v)
+{
+    float (*to)[2 * VECTOR] = (float (*)[2 * VECTOR])(void *)*p;
+    __asm__("stp %q2, %q3, [%1], #32" : "=m"(*to), "+r"(*p) : "w"(v[0]), "w"(v[1]));
+}
+
+/* What belongs to two points, +-number. */
+typedef struct weights_points {
+    vec number, square;
+} weights_points;
+
+FG_INLINE weights_points weights_points_of(float number)
+{
+    return (weights_points){vdupq_n_f32(number), vdupq_n_f32(number * number)};
+}
+
+/* Two vectors of three weights along an axis to those of two points. */
+FG_INLINE void weights_at(const weights_points *points, const vec *x0, const vec *x1, const vec *x2, vec *plus,
+                          vec *minus)
+{
+    UNROLL
+    for (size_t i = 0; i < 2; i++) {
+        const vec even = vfmaq_f32(x0[i], x2[i], points->square);
+        plus[i] = vfmaq_f32(even, x1[i], points->number);
+        minus[i] = vfmsq_f32(even, x1[i], points->number);
+    }
+}
+
+/* A row's three weights to its six positions. */
+FG_INLINE void weights_row(vec (*x)[2], const weights_points *p, const weights_points *q, float **out)
+{
+    vec plus[2], minus[2];
+    store_two(&out[0], x[0]);
+    store_two(&out[5], x[2]);
+    weights_at(p, x[0], x[1], x[2], plus, minus);
+    store_two(&out[1], plus);
+    store_two(&out[2], minus);
+    weights_at(q, x[0], x[1], x[2], plus, minus);
+    store_two(&out[3], plus);
+    store_two(&out[4], minus);
+}
+
+/* points: of the rows; NULL for those of 0 and infinity. */
+FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weights_points *points,
+                            const weights_points *p, const weights_points *q)
+{
+    const float *from[9];
+    float *out[FG_WINOGRAD_PAIR];
+    UNROLL
+    for (size_t t = 0; t < 9; t++) from[t] = args->weights + t * args->tap_step;
+    UNROLL
+    for (size_t i = 0; i < FG_WINOGRAD_PAIR; i++) out[i] = args->out + i * args->out_step;
+    for (size_t left = args->count; left > 0; left -= 2 * VECTOR) {
+        vec first[3][2], second[3][2], middle[2];
+        UNROLL
+        for (size_t j = 0; j < 3; j++) {
+            load_two(&from[j], first[j]);
+            load_two(&from[6 + j], second[j]);
+            if (!points) continue;
+            load_two(&from[3 + j], middle);
+            weights_at(points, first[j], middle, second[j], first[j], second[j]);
+        }
+        weights_row(first, p, q, out);
+        weights_row(second, p, q, out + PATCH);
+    }
+}
+
+void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args)
+{
+    const weights_points p = weights_points_of(FG_WINOGRAD_P), q = weights_points_of(FG_WINOGRAD_Q);
+    if (args->pair == 0) {
+        weights_pair(args, NULL, &p, &q);
+    } else if (args->pair == 1) {
+        weights_pair(args, &p, &p, &q);
+    } else {
+        weights_pair(args, &q, &p, &q);
+    }
+}
 
 /* The first, or last, three of six transformed numbers. */
 FG_INLINE void first_half(const constants *k, vec d0, vec d1, vec d2, vec d3, vec d4, vec *out, const size_t step)
@@ -191,6 +278,9 @@ void fg_winograd_output_f32_neon(const fg_winograd_output_f32_args *args)
 #else
 
 #include "../winograd_tmpl.h"
+#include "../winograd_weights_tmpl.h"
+
+void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args) { winograd_weights(args); }
 
 void fg_winograd_input_f32_neon(const fg_winograd_input_f32_args *args) { winograd_input(args); }
 

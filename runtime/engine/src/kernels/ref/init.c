@@ -15,6 +15,7 @@ void fg_kernels_init_ref(fg_kernels *kernels)
     kernels->gemm_f32 = fg_gemm_f32_ref;
     kernels->depthwise_f32 = fg_depthwise_f32_ref;
     kernels->depthwise_rows_f32 = NULL;
+    kernels->winograd_weights_f32 = fg_winograd_weights_f32_ref;
     kernels->winograd_input_f32 = fg_winograd_input_f32_ref;
     kernels->winograd_output_f32 = fg_winograd_output_f32_ref;
     fill_pointwise(kernels);

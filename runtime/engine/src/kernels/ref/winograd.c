@@ -7,6 +7,28 @@ static const float P = FG_WINOGRAD_P, P2 = FG_WINOGRAD_P2, P3 = FG_WINOGRAD_P3;
 static const float Q = FG_WINOGRAD_Q, Q2 = FG_WINOGRAD_Q2, Q3 = FG_WINOGRAD_Q3;
 static const float P2Q2 = FG_WINOGRAD_P2Q2, P2_Q2 = FG_WINOGRAD_P2_Q2;
 
+/* Row i of six from three numbers, step apart. */
+static float weights_row(size_t i, const float *x, size_t step)
+{
+    const float power = i < 3 ? P : Q, sign = i % 2 ? power : -power;
+    if (i == 0 || i == FG_WINOGRAD_PATCH - 1) return x[i ? 2 * step : 0];
+    return fg_fused(sign, x[step], fg_fused(power * power, x[2 * step], x[0]));
+}
+
+void fg_winograd_weights_f32_ref(const fg_winograd_weights_f32_args *args)
+{
+    for (size_t k = 0; k < args->count; k++) {
+        for (size_t p = 0; p < FG_WINOGRAD_PAIR; p++) {
+            const uint32_t row = fg_winograd_row(args->pair, (uint32_t)(p / FG_WINOGRAD_PATCH));
+            const size_t col = p % FG_WINOGRAD_PATCH;
+            float x[3];
+            for (size_t j = 0; j < 3; j++)
+                x[j] = weights_row(row, args->weights + j * args->tap_step + k, 3 * args->tap_step);
+            args->out[p * args->out_step + k] = weights_row(col, x, 1);
+        }
+    }
+}
+
 static void input_axis(float *d, size_t step)
 {
     const float d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
