@@ -68,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         "--skip-mode", default="trained", choices=MODES, help="Skip-Convolutions as they say, or in a closed loop"
     )
     parser.add_argument(
-        "--winograd", default="auto", choices=WINOGRAD, help="Winograd's algorithm for 3x3 convolutions where it pays"
+        "--winograd",
+        default="auto",
+        choices=WINOGRAD,
+        help="Winograd's algorithm for 3x3 convolutions where it pays; compact: without larger files",
     )
     parser.add_argument("--preprocess", nargs="+", metavar="KEY=VALUE", help=PREPROCESS_HELP)
     parser.add_argument(

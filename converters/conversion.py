@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runtime.reference.errors import ArgumentError, Error
-from runtime.reference.graph import GateNorm, Graph, Input, WinogradConv2d
+from runtime.reference.graph import CompactWinogradConv2d, GateNorm, Graph, Input, WinogradConv2d
 from runtime.reference.prepare import normalize
 from runtime.reference.reader import read_model
 
@@ -22,7 +22,7 @@ from .importers.skip import Description, Gates
 from .measure import measure_gates
 from .passes import PIPELINE, GatePolicy, Pass, choose_alpha
 from .passes.place_gates import place_gates
-from .passes.use_winograd import use_winograd
+from .passes.use_winograd import FEW, use_winograd, winograd_form
 from .preprocess import parse_preprocess
 from .report import Report, describe
 from .skip_gates import MODES, close_loops, skip_gated, skip_notes
@@ -31,7 +31,7 @@ from .verify import check_numbers, verify
 from .writer import to_bytes, write_model
 
 CHECK_LIMIT = 2_000_000_000  # MACs; a NumPy frame of more takes too long to be worth it
-WINOGRAD = ("auto", "never")
+WINOGRAD = (*FEW, "never")
 STAGES = ("import", *(function.__name__ for function in PIPELINE), use_winograd.__name__)
 NORMS = {norm.name.lower(): norm for norm in GateNorm}
 ADVICE = "networks that regress landmarks usually want alpha 0.01 to 0.02"
@@ -77,7 +77,9 @@ def convert(
         gates: gates of convolutions that the source does not tell, a JSON file or its content (docs/skipconv.md).
         skip_mode: "trained" runs Skip-Convolutions as they say, "closed_loop" lets them keep what they hold back.
         winograd: "auto" computes 3x3 convolutions by Winograd's algorithm where that is faster, dense and gated, with
-            a little more rounding; "never" does not, for small memories: transformed weights take four times the room.
+            a little more rounding. Weights of large maps are stored transformed, four times as many; the engine
+            transforms those of small maps. "compact": all of them, for small memories; "transformed": none, for slow
+            processors with large memories; "never": no Winograd.
         dump_after: a pass's name, or "import": its graph as text becomes the report's ``dump``.
 
     Raises:
@@ -139,11 +141,15 @@ def _transform(graph: Graph, winograd: str) -> tuple[Graph, list[str]]:
     """The graph with Winograd where it is wanted, and a note on how many nodes and what that takes."""
     if winograd == "never":
         return graph, []
-    graph = verify(use_winograd(graph), use_winograd.__name__)
+    graph = use_winograd(graph, lambda graph, node: winograd_form(graph, node, FEW[winograd]))
+    graph = verify(graph, use_winograd.__name__)
     nodes = [node for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)]
-    weights = [graph.values[name].data for name in {str(node.inputs[1]) for node in nodes}]
+    larger = [node for node in nodes if not isinstance(node.attributes, CompactWinogradConv2d)]
+    weights = [graph.values[name].data for name in {str(node.inputs[1]) for node in larger}]
     more = sum(data.nbytes for data in weights if data is not None) * 3 / 4  # 36 numbers for 9
-    note = f"{len(nodes)} convolutions by Winograd's algorithm: {more / 1e6:.2f} MB more weights (winograd=never: none)"
+    note = f"{len(nodes)} convolutions by Winograd's algorithm"
+    if more:
+        note += f": {more / 1e6:.2f} MB more weights (winograd=compact: none)"
     return graph, [note] if nodes else []
 
 

@@ -1,59 +1,80 @@
-"""Decides which convolutions are computed by Winograd's F(4x4, 3x3), and transforms their weights."""
+"""Decides which convolutions are computed by Winograd's F(4x4, 3x3), and transforms weights where that pays."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 
-from runtime.reference.graph import Conv2d, Graph, HoldGate, Node, WinogradConv2d, winograd_fits
-from runtime.reference.winograd import TILE, restore_weights, transform_weights
+from runtime.reference.graph import CompactWinogradConv2d, Conv2d, Graph, HoldGate, Node, WinogradConv2d, winograd_fits
+from runtime.reference.winograd import PATCH, TILE, restore_weights, transform_weights
 
 from .rewrite import Rewriter
 
 LEAST_CHANNELS = 16  # below, transforms cost what products save
-LEAST_TILES = 12  # below, tiles take longer to read their weights, four times as many, than to use them
+TRANSFORM = 3  # tiles whose products cost what transforming the weights does
+MOST_COST = 0.6  # of the direct products, of a whole map: gated, tiles compute more pixels than have changed
+FEW_TILES = 16  # up to here reading weights transformed, four times as many, takes longer than transforming them
+FEW: dict[str, int | None] = {"auto": FEW_TILES, "compact": None, "transformed": 0}  # None: any number
+
+Form = type[WinogradConv2d]
 
 
-def winograd_pays(graph: Graph, node: Node) -> bool:
-    """The rule of ``winograd="auto"`` (docs/kernels.md), from shapes alone: faster dense and gated.
+def winograd_form(graph: Graph, node: Node, few_tiles: int | None = FEW_TILES) -> Form | None:
+    """How ``winograd="auto"`` computes a convolution that fits (docs/kernels.md), from shapes alone; None: directly.
 
     A node without hold gate would pass on the rounding of its whole tiles as change.
+
+    Args:
+        graph: with the node.
+        node: a 3x3 convolution.
+        few_tiles: up to so many tiles weights stay as they are and the engine transforms them; None: always.
     """
     out, channels = graph.values[node.output], graph.values[str(node.inputs[0])].channels
     tiles = -(-out.rows // TILE) * -(-out.cols // TILE)
-    return isinstance(node.gate, HoldGate) and min(channels, out.channels) >= LEAST_CHANNELS and tiles >= LEAST_TILES
+    if not isinstance(node.gate, HoldGate) or min(channels, out.channels) < LEAST_CHANNELS:
+        return None
+    if (tiles + TRANSFORM) * PATCH**2 > MOST_COST * out.rows * out.cols * 9:
+        return None
+    return CompactWinogradConv2d if few_tiles is None or tiles <= few_tiles else WinogradConv2d
 
 
-def use_winograd(graph: Graph, choose: Callable[[Graph, Node], bool] = winograd_pays) -> Graph:
-    """Gives the chosen convolutions, of those that fit, transformed weights."""
+def use_winograd(graph: Graph, choose: Callable[[Graph, Node], Form | None] = winograd_form) -> Graph:
+    """Gives the convolutions for which a form is chosen, of those that fit, that form and its weights."""
     rewriter = Rewriter(graph)
     transformed: dict[str, str] = {}
+    changed = False
     for node in rewriter.live():
         a, weights = node.attributes, node.inputs[1] if len(node.inputs) > 1 else None
         if not isinstance(a, Conv2d) or isinstance(a, WinogradConv2d) or not winograd_fits(a):
             continue
-        data = rewriter.constant(weights)
-        if weights is None or data is None or not choose(graph, node):
+        data, form = rewriter.constant(weights), choose(graph, node)
+        if weights is None or data is None or form is None:
             continue
-        if weights not in transformed:
-            transformed[weights] = rewriter.add_constant(weights, transform_weights(data))
-        rewriter.set_inputs(node, [node.inputs[0], transformed[weights], *node.inputs[2:]])
-        node.attributes = WinogradConv2d(**dataclasses.asdict(a))
-    return rewriter.finish() if transformed else graph
+        if form is WinogradConv2d:
+            if weights not in transformed:
+                transformed[weights] = rewriter.add_constant(weights, transform_weights(data))
+            rewriter.set_inputs(node, [node.inputs[0], transformed[weights], *node.inputs[2:]])
+        node.attributes = form(**dataclasses.asdict(a))
+        changed = True
+    return rewriter.finish() if changed else graph
 
 
 def without_winograd(graph: Graph) -> Graph:
     """The graph with direct convolutions only; weights are restored, to rounding."""
     rewriter = Rewriter(graph)
     restored: dict[str, str] = {}
+    changed = False
     for node in rewriter.live():
-        if not isinstance(node.attributes, WinogradConv2d):
+        a = node.attributes
+        if not isinstance(a, WinogradConv2d):
             continue
-        weights = str(node.inputs[1])
-        data = rewriter.constant(weights)
-        assert data is not None
-        if weights not in restored:
-            restored[weights] = rewriter.add_constant(weights, restore_weights(data))
-        rewriter.set_inputs(node, [node.inputs[0], restored[weights], *node.inputs[2:]])
-        node.attributes = Conv2d(**dataclasses.asdict(node.attributes))
-    return rewriter.finish() if restored else graph
+        if not isinstance(a, CompactWinogradConv2d):
+            weights = str(node.inputs[1])
+            data = rewriter.constant(weights)
+            assert data is not None
+            if weights not in restored:
+                restored[weights] = rewriter.add_constant(weights, restore_weights(data))
+            rewriter.set_inputs(node, [node.inputs[0], restored[weights], *node.inputs[2:]])
+        node.attributes = Conv2d(**dataclasses.asdict(a))
+        changed = True
+    return rewriter.finish() if changed else graph

@@ -62,7 +62,7 @@ def distill(
     """
     if len(footage) < settings.frames:
         raise ValueError(f"{len(footage)} frames of footage do not make a clip of {settings.frames}")
-    by_winograd = {node.output for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)}
+    forms = {node.output: type(node.attributes) for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)}
     graph = without_winograd(graph)
     inputs = _stacked(graph, footage)
     student, teacher = GraphNetwork(graph), GraphNetwork(graph)
@@ -96,7 +96,7 @@ def distill(
         if step % max(1, settings.steps // 5) == 0:
             progress(f"step {step}: work {np.mean(works):.1%}, error {np.mean(errors):.3f}")
             works, errors = [], []
-    return use_winograd(student.to_graph(), lambda _, node: node.output in by_winograd)
+    return use_winograd(student.to_graph(), lambda _, node: forms.get(node.output))
 
 
 def _stacked(graph: Graph, footage: Sequence[Any]) -> dict[str, Tensor]:

@@ -128,14 +128,20 @@ def test_winograd_where_it_pays(tmp_path: Path) -> None:
     )
     auto = converters.convert(source, tmp_path / "auto.fgm", dump_after="use_winograd")
     never = converters.convert(source, tmp_path / "never.fgm", winograd="never", dump_after="use_winograd")
+    compact = converters.convert(source, tmp_path / "compact.fgm", winograd="compact", dump_after="use_winograd")
     (note,) = (note for note in auto.notes if "Winograd" in note)
     assert note.startswith("1 convolutions by Winograd's algorithm: 0.03 MB more")
     assert [line.count(" winograd") for line in auto.dump.splitlines() if "= conv2d" in line] == [1, 0]  # heads: no
     assert " winograd" not in never.dump
-    assert (auto.macs, auto.parameters) == (never.macs, never.parameters)
+    assert compact.dump.count(" compact winograd") == 1
+    assert "1 convolutions by Winograd's algorithm" in compact.notes
+    assert compact.file_bytes == never.file_bytes
+    assert (auto.macs, auto.parameters) == (never.macs, never.parameters) == (compact.macs, compact.parameters)
     assert auto.file_bytes - never.file_bytes == pytest.approx((36 - 9) * 16 * 16 * 4, abs=1000)
     assert auto.check is not None
     assert 0 < auto.check < 1e-5
+    assert compact.check is not None
+    assert 0 < compact.check < 1e-5
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -145,7 +151,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "block": ({"block": 3}, "block is 3; possible are 1, 2, 4, 8"),
     "threshold": ({"input_threshold": float("nan")}, "input_threshold is nan"),
     "grey level": ({"grey_level": 0}, "grey_level is 0"),
-    "winograd": ({"winograd": "always"}, "winograd is 'always'; possible are auto, never"),
+    "winograd": ({"winograd": "always"}, "winograd is 'always'; possible are auto, compact, transformed, never"),
     "dump": ({"dump_after": "fuse"}, "there is no pass 'fuse'; possible are import, fold_constants"),
     "key": ({"preprocess": {"sizes": 1}}, r"unknown keys \['sizes'\]"),
     "input": ({"preprocess": {"image": {}}}, r"preprocess names inputs \['image'\]; the network has \['x'\]"),

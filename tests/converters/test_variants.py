@@ -38,7 +38,7 @@ def test_norm_gates_stand_where_hold_gates_stood():
 
 
 def test_norm_gates_take_winograd_back():
-    graph = use_winograd(network(), lambda _graph, node: node.gate is not None)
+    graph = use_winograd(network(), lambda _graph, node: WinogradConv2d if node.gate else None)
     assert sum(isinstance(node.attributes, WinogradConv2d) for node in graph.nodes) == 2
     made, plain = norm_gated(graph, 0.5), norm_gated(network(), 0.5)
     assert not any(isinstance(node.attributes, WinogradConv2d) for node in made.nodes)

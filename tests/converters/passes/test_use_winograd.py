@@ -7,9 +7,18 @@ import pytest
 
 from converters.evaluate import evaluate, macs
 from converters.passes.place_gates import GatePolicy, place_gates
-from converters.passes.use_winograd import use_winograd, winograd_pays, without_winograd
+from converters.passes.use_winograd import FEW, use_winograd, winograd_form, without_winograd
 from converters.verify import verify
-from runtime.reference.graph import Conv2d, Graph, HoldGate, SkipGate, SkipKind, WinogradConv2d
+from runtime.reference.graph import (
+    CompactWinogradConv2d,
+    Conv2d,
+    Graph,
+    HoldGate,
+    Node,
+    SkipGate,
+    SkipKind,
+    WinogradConv2d,
+)
 
 from ...runtime.reference.test_winograd import network as one_convolution
 
@@ -22,22 +31,43 @@ def gated(rows: int, cols: int, channels: int, out: int, **node: object) -> Grap
     return one_convolution(rows, cols, channels, out, (1, 1, 1, 1), **({"gate": HoldGate(0.1)} | node))[1]
 
 
+def where_gated(form: type[WinogradConv2d]):
+    def choose(_graph: Graph, node: Node) -> type[WinogradConv2d] | None:
+        return form if node.gate is not None else None
+
+    return choose
+
+
 @pytest.mark.parametrize(
-    ("rows", "cols", "channels", "out", "pays"),
+    ("rows", "cols", "channels", "out", "form"),
     [
-        (40, 40, 64, 64, True),
-        (40, 40, 16, 16, True),
-        (40, 40, 12, 64, False),  # transforms of few channels cost what products save
-        (40, 40, 64, 12, False),
-        (14, 14, 256, 256, True),
-        (12, 16, 128, 128, True),
-        (12, 12, 128, 128, False),  # nine tiles: weights are read for a product or two
+        (40, 40, 64, 64, WinogradConv2d),
+        (40, 40, 16, 16, WinogradConv2d),
+        (40, 40, 12, 64, None),  # transforms of few channels cost what products save
+        (40, 40, 64, 12, None),
+        (16, 20, 256, 256, WinogradConv2d),
+        (14, 14, 256, 256, CompactWinogradConv2d),  # 16 tiles: transformed weights are read for few products
+        (7, 7, 512, 512, CompactWinogradConv2d),
+        (6, 8, 256, 256, CompactWinogradConv2d),
+        (5, 5, 512, 512, None),  # four tiles, but few pixels: transforms cost what products save
+        (8, 4, 512, 512, None),
     ],
 )
-def test_the_rule(rows: int, cols: int, channels: int, out: int, pays: bool) -> None:
+def test_the_rule(rows: int, cols: int, channels: int, out: int, form: type[WinogradConv2d] | None) -> None:
     graph = gated(rows, cols, channels, out)
-    assert winograd_pays(graph, graph.nodes[0]) == pays
-    assert chosen(use_winograd(graph)) == [pays]
+    assert winograd_form(graph, graph.nodes[0]) is form
+    assert type(use_winograd(graph).nodes[0].attributes) is (form or Conv2d)
+
+
+def test_other_rules() -> None:
+    assert [
+        [winograd_form(graph, graph.nodes[0], FEW[rule]) for graph in (gated(8, 8, 32, 32), gated(80, 80, 32, 32))]
+        for rule in ("auto", "compact", "transformed")
+    ] == [
+        [CompactWinogradConv2d, WinogradConv2d],
+        [CompactWinogradConv2d, CompactWinogradConv2d],
+        [WinogradConv2d, WinogradConv2d],
+    ]
 
 
 def test_only_behind_hold_gates() -> None:
@@ -54,17 +84,19 @@ def test_other_convolutions_stay(change: dict[str, int]) -> None:
     a = Conv2d(**({"kernel_h": 3, "kernel_w": 3, "pad_top": 1, "pad_left": 1} | change))
     graph.nodes[0].attributes = a
     graph.values["w"].data = weights[: a.kernel_h, : a.kernel_w, : 32 // a.groups]
-    assert chosen(use_winograd(graph, lambda _graph, _node: True)) == [False]
+    assert chosen(use_winograd(graph, lambda _graph, _node: WinogradConv2d)) == [False]
 
 
-def test_shared_weights_are_transformed_once_and_outputs_stay(network) -> None:
+@pytest.mark.parametrize("form", [WinogradConv2d, CompactWinogradConv2d])
+def test_shared_weights_are_transformed_once_and_outputs_stay(network, form: type[WinogradConv2d]) -> None:
     n = network()
     graph = place_gates(n.finish(n.conv(n.conv(n.conv("x", 3, 3, 1), 3, 3, 1), 2)), GatePolicy())
     graph.nodes[1].inputs[1] = graph.nodes[0].inputs[1]
-    after = verify(use_winograd(graph, lambda _graph, node: node.gate is not None))
+    after = verify(use_winograd(graph, where_gated(form)))
     assert chosen(after) == [True, True, False]
     assert after.nodes[0].inputs[1] == after.nodes[1].inputs[1]
-    assert sum(value.data is not None and value.data.shape[:2] == (6, 6) for value in after.values.values()) == 1
+    transformed = sum(value.data is not None and value.data.shape[:2] == (6, 6) for value in after.values.values())
+    assert transformed == (form is WinogradConv2d)
     assert macs(after) == macs(graph)
     back = verify(without_winograd(after))
     assert chosen(back) == [False, False, False]

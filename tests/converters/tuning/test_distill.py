@@ -38,7 +38,7 @@ def test_the_loss_falls():
 
 
 def test_winograd_stays_winograd():
-    graph = use_winograd(network(HoldGate(0.2)), lambda _graph, node: node.gate is not None)
+    graph = use_winograd(network(HoldGate(0.2)), lambda _graph, node: WinogradConv2d if node.gate else None)
     chosen = [isinstance(node.attributes, WinogradConv2d) for node in graph.nodes]
     assert any(chosen)
     tuned = verify(distill(graph, list(frames(4)), Settings(steps=3, frames=2)))
