@@ -205,3 +205,15 @@ def test_unknown_gate_flags_are_unsupported() -> None:
     struct.pack_into("<I", data, offset + 68, 1 << 4)
     with pytest.raises(UnsupportedError, match="gate 0 with flags 16"):
         read_model(signed(data))
+
+
+def test_unknown_node_flags_and_compact_alone() -> None:
+    data = bytearray(to_bytes(network()))
+    kinds = [fgm.SECTION.unpack_from(data, 64 + 32 * i) for i in range(7)]
+    offset = next(section[2] for section in kinds if section[0] == fgm.NODES)
+    struct.pack_into("<I", data, offset + 12, 4)
+    with pytest.raises(UnsupportedError, match="flags 4"):
+        read_model(signed(data))
+    struct.pack_into("<I", data, offset + 12, 2)
+    with pytest.raises(FormatError, match="has compact without winograd"):
+        read_model(signed(data))

@@ -5,6 +5,7 @@
  * depend on the whole patch, though: candidates are whole tiles. Tiles go in batches: patches are transformed, position
  * by position multiplied by the weights, and transformed back. Compact weights (FG_NODE_COMPACT) are transformed as
  * they are needed, a few into memory that stays in a cache: large ones are read four times as fast as transformed. */
+#include "../kernels/loops.h"
 #include "../kernels/winograd.h"
 #include "conv.h"
 
@@ -191,11 +192,23 @@ static float position_scale(uint32_t row, uint32_t col)
 }
 
 /* Adds what the first or a later block of products gives to a position's sums of a panel's columns. */
-static void add_part(const winograd_call *call, uint32_t count, size_t columns, int first, float scale, float *sums)
+FG_INLINE void add_columns(const winograd_call *call, uint32_t count, const size_t columns, const int first,
+                           float scale, float *restrict sums)
 {
-    const float *part = call->part;
+    const float *restrict part = call->part;
     for (uint32_t i = 0; i < count; i++, part += FG_PANEL, sums += call->columns) {
         for (size_t j = 0; j < columns; j++) sums[j] = (first ? part[j] : sums[j] + part[j]) * scale;
+    }
+}
+
+static void add_part(const winograd_call *call, uint32_t count, size_t columns, int first, float scale, float *sums)
+{
+    if (columns < FG_PANEL) {
+        add_columns(call, count, columns, first, scale, sums);
+    } else if (first) {
+        add_columns(call, count, FG_PANEL, 1, scale, sums);
+    } else {
+        add_columns(call, count, FG_PANEL, 0, scale, sums);
     }
 }
 
