@@ -42,7 +42,13 @@ def test_gates_beside_none(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["versus", *words, "--gating", "both", "--clips", "still"])
     versus.main()
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| net | still | both |"))
-    assert float(row.split(", ")[1].split()[0]) < 1.0  # still frames execute nothing
+    assert float(row.split(", ")[1].split()[0]) < 1.0
+    assert "work 0.000, efficiency 0.00" in row  # still frames execute nothing
+
+
+def test_efficiency_is_the_work_left_over_the_time_left():
+    assert versus.cell(2.5, 0.25, 0.2, "both") == "2.50 ms, 0.250, work 0.200, efficiency 0.80"
+    assert versus.cell(2.5, 0.25, 0.2, "on") == "2.50 ms, 0.250"
 
 
 def test_both_is_to_the_first_build_without_gates():

@@ -15,7 +15,9 @@ by name (docs/networks.md).
 
 Gating ``both`` compares every build with gates to the first one without: what gates cost where nothing can be saved
 (clip ``all``) and what they gain elsewhere, though the dense frames in between leave a gated stream's memory colder
-than it is by itself. Clips are real ones, or those of ``runtime/controlled.py`` made of a real one's first frame.
+than it is by itself. Beside the ratio stand the work executed, as a share of a dense frame's, and the efficiency, that
+share over the ratio (docs/performance.md). Clips are real ones, or those of ``runtime/controlled.py`` made of a real
+one's first frame.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class Build:
             setattr(memory, f"{name}_bytes", size)
         self.check(self.lib.fg_stream_init(stream, self.model, config, memory, self.error))
         self.stream = stream[0]
+        self.stats = self.new(ffi, "fg_stats *")
 
     def new(self, ffi: FFI, kind: str, *size: int) -> Any:
         """Memory that lives as long as the build."""
@@ -82,6 +85,11 @@ class Build:
         if status:
             raise SystemExit(bytes(self.error.message).split(b"\0")[0].decode())
 
+    def work(self) -> tuple[int, int]:
+        """Multiply-accumulates the kernels executed in the last push, and in a dense one."""
+        self.check(self.lib.fg_stream_stats(self.stream, self.lib.FG_NONE, self.stats))
+        return self.stats.work, self.stats.work_dense
+
     def push(self, frame: Any) -> int:
         """Nanoseconds of a push."""
         start = time.perf_counter_ns()
@@ -91,8 +99,13 @@ class Build:
         return taken
 
 
-def round_of(contestants: Sequence[Contestant], model_path: Path, frames_path: Path) -> list[list[int]]:
-    """Nanoseconds per contestant and frame, the first frame left out. Runs in a process of its own."""
+def round_of(
+    contestants: Sequence[Contestant], model_path: Path, frames_path: Path
+) -> tuple[list[list[int]], list[float]]:
+    """Per contestant the nanoseconds of each frame and the share of the dense work in all, the first frame left out.
+
+    Runs in a process of its own.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     ffi = FFI()
@@ -103,12 +116,15 @@ def round_of(contestants: Sequence[Contestant], model_path: Path, frames_path: P
     frame = ffi.new("fg_frame *", {"row_stride_bytes": width * channels, "height": height, "width": width,
                                    "channels": channels, "dtype": builds[0].lib.FG_DTYPE_U8})  # fmt: skip
     times: list[list[int]] = [[] for _ in builds]
+    works: list[list[tuple[int, int]]] = [[] for _ in builds]
     for number, image in enumerate(frames):
         frame.data = ffi.from_buffer(image)
         for k in range(len(builds)):
             which = (k + number) % len(builds)
             times[which].append(builds[which].push(frame))
-    return [each[1:] for each in times]
+            works[which].append(builds[which].work())
+    shares = [sum(done for done, _ in each[1:]) / sum(dense for _, dense in each[1:]) for each in works]
+    return [each[1:] for each in times], shares
 
 
 def ratio(times: Sequence[int], first: Sequence[int]) -> float:
@@ -120,19 +136,27 @@ def ratio(times: Sequence[int], first: Sequence[int]) -> float:
 
 def compare(
     contestants: Sequence[Contestant], model: Path, frames: Path, rounds: int
-) -> tuple[list[float], list[float]]:
-    """Milliseconds a frame and ratio to the first, per contestant: medians over the rounds."""
+) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds a frame and ratio to the first, medians over the rounds, and share of the dense work, each."""
     milliseconds: list[list[float]] = [[] for _ in contestants]
     ratios: list[list[float]] = [[] for _ in contestants]
+    shares = [0.0 for _ in contestants]
     for number in range(rounds):
         order = [(k + number) % len(contestants) for k in range(len(contestants))]
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            times = pool.submit(round_of, [contestants[k] for k in order], model, frames).result()
+            times, works = pool.submit(round_of, [contestants[k] for k in order], model, frames).result()
         first = times[order.index(0)]
-        for k, each in zip(order, times, strict=True):
+        for k, each, share in zip(order, times, works, strict=True):
             milliseconds[k].append(statistics.mean(each) * 1e-6)
             ratios[k].append(ratio(each, first))
-    return [statistics.median(each) for each in milliseconds], [statistics.median(each) for each in ratios]
+            shares[k] = share
+    return [statistics.median(each) for each in milliseconds], [statistics.median(each) for each in ratios], shares
+
+
+def cell(milliseconds: float, ratio: float, share: float, gating: str) -> str:
+    """A build's figures; beside a dense stream also what it executed, and how much of what that saves is saved time."""
+    text = f"{milliseconds:.2f} ms, {ratio:.3f}"
+    return f"{text}, work {share:.3f}, efficiency {share / ratio:.2f}" if gating == "both" else text
 
 
 def contestants_of(libraries: Sequence[Path], gating: str) -> list[Contestant]:
@@ -177,9 +201,9 @@ def main() -> None:
                 np.save(frames, np.stack(images_of(clip, options.frames, info)))
                 for word in options.gating.split(","):
                     figures = compare(contestants_of(libraries, word), model, frames, options.rounds)
-                    taken, ratios = (each[-len(libraries) :] for each in figures)
-                    all_ratios.append(ratios)
-                    cells = [f"{ms:.2f} ms, {each:.3f}" for ms, each in zip(taken, ratios, strict=True)]
+                    figures = tuple(each[-len(libraries) :] for each in figures)
+                    all_ratios.append(figures[1])
+                    cells = [cell(*each, word) for each in zip(*figures, strict=True)]
                     rows.append([name, clip or "made", word, *cells])
                     print(*rows[-1], sep="  ", file=sys.stderr)
     means = [statistics.geometric_mean(each) for each in zip(*all_ratios, strict=True)]
