@@ -22,7 +22,7 @@ from .importers.skip import Description, Gates
 from .measure import measure_gates
 from .passes import PIPELINE, GatePolicy, Pass, choose_alpha
 from .passes.place_gates import place_gates
-from .passes.use_winograd import FEW, use_winograd, winograd_form
+from .passes.use_winograd import RULES, use_winograd, winograd_form
 from .preprocess import parse_preprocess
 from .report import Report, describe
 from .skip_gates import MODES, close_loops, skip_gated, skip_notes
@@ -31,7 +31,7 @@ from .verify import check_numbers, verify
 from .writer import to_bytes, write_model
 
 CHECK_LIMIT = 2_000_000_000  # MACs; a NumPy frame of more takes too long to be worth it
-WINOGRAD = (*FEW, "never")
+WINOGRAD = (*RULES, "never")
 STAGES = ("import", *(function.__name__ for function in PIPELINE), use_winograd.__name__)
 NORMS = {norm.name.lower(): norm for norm in GateNorm}
 ADVICE = "networks that regress landmarks usually want alpha 0.01 to 0.02"
@@ -141,7 +141,7 @@ def _transform(graph: Graph, winograd: str) -> tuple[Graph, list[str]]:
     """The graph with Winograd where it is wanted, and a note on how many nodes and what that takes."""
     if winograd == "never":
         return graph, []
-    graph = use_winograd(graph, lambda graph, node: winograd_form(graph, node, FEW[winograd]))
+    graph = use_winograd(graph, lambda graph, node: winograd_form(graph, node, RULES[winograd]))
     graph = verify(graph, use_winograd.__name__)
     nodes = [node for node in graph.nodes if isinstance(node.attributes, WinogradConv2d)]
     larger = [node for node in nodes if not isinstance(node.attributes, CompactWinogradConv2d)]

@@ -14,7 +14,7 @@ LEAST_CHANNELS = 16  # below, transforms cost what products save
 TRANSFORM = 3  # tiles whose products cost what transforming the weights does
 MOST_COST = 0.6  # of the direct products, of a whole map: gated, tiles compute more pixels than have changed
 FEW_TILES = 16  # up to here reading weights transformed, four times as many, takes longer than transforming them
-FEW: dict[str, int | None] = {"auto": FEW_TILES, "compact": None, "transformed": 0}  # None: any number
+RULES: dict[str, int | None] = {"auto": FEW_TILES, "compact": None, "transformed": 0}  # None: any number
 
 Form = type[WinogradConv2d]
 

@@ -7,7 +7,7 @@ import pytest
 
 from converters.evaluate import evaluate, macs
 from converters.passes.place_gates import GatePolicy, place_gates
-from converters.passes.use_winograd import FEW, use_winograd, winograd_form, without_winograd
+from converters.passes.use_winograd import RULES, use_winograd, winograd_form, without_winograd
 from converters.verify import verify
 from runtime.reference.graph import (
     CompactWinogradConv2d,
@@ -61,7 +61,7 @@ def test_the_rule(rows: int, cols: int, channels: int, out: int, form: type[Wino
 
 def test_other_rules() -> None:
     assert [
-        [winograd_form(graph, graph.nodes[0], FEW[rule]) for graph in (gated(8, 8, 32, 32), gated(80, 80, 32, 32))]
+        [winograd_form(graph, graph.nodes[0], RULES[rule]) for graph in (gated(8, 8, 32, 32), gated(80, 80, 32, 32))]
         for rule in ("auto", "compact", "transformed")
     ] == [
         [CompactWinogradConv2d, WinogradConv2d],
