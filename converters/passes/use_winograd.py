@@ -5,7 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from runtime.reference.graph import CompactWinogradConv2d, Conv2d, Graph, HoldGate, Node, WinogradConv2d, winograd_fits
+from runtime.reference.graph import (
+    Array,
+    CompactWinogradConv2d,
+    Conv2d,
+    Graph,
+    HoldGate,
+    Node,
+    WinogradConv2d,
+    winograd_fits,
+)
 from runtime.reference.winograd import PATCH, TILE, restore_weights, transform_weights
 
 from .rewrite import Rewriter
@@ -38,6 +47,16 @@ def winograd_form(graph: Graph, node: Node, few_tiles: int | None = FEW_TILES) -
     return CompactWinogradConv2d if few_tiles is None or tiles <= few_tiles else WinogradConv2d
 
 
+def _change_weights(rewriter: Rewriter, node: Node, made: dict[str, str], change: Callable[[Array], Array]) -> None:
+    """Gives a node changed weights; those of several nodes are made once."""
+    weights = str(node.inputs[1])
+    if weights not in made:
+        data = rewriter.constant(weights)
+        assert data is not None
+        made[weights] = rewriter.add_constant(weights, change(data))
+    rewriter.set_inputs(node, [node.inputs[0], made[weights], *node.inputs[2:]])
+
+
 def use_winograd(graph: Graph, choose: Callable[[Graph, Node], Form | None] = winograd_form) -> Graph:
     """Gives the convolutions for which a form is chosen, of those that fit, that form and its weights."""
     rewriter = Rewriter(graph)
@@ -47,13 +66,11 @@ def use_winograd(graph: Graph, choose: Callable[[Graph, Node], Form | None] = wi
         a, weights = node.attributes, node.inputs[1] if len(node.inputs) > 1 else None
         if not isinstance(a, Conv2d) or isinstance(a, WinogradConv2d) or not winograd_fits(a):
             continue
-        data, form = rewriter.constant(weights), choose(graph, node)
-        if weights is None or data is None or form is None:
+        form = choose(graph, node)
+        if form is None or rewriter.constant(weights) is None:
             continue
         if form is WinogradConv2d:
-            if weights not in transformed:
-                transformed[weights] = rewriter.add_constant(weights, transform_weights(data))
-            rewriter.set_inputs(node, [node.inputs[0], transformed[weights], *node.inputs[2:]])
+            _change_weights(rewriter, node, transformed, transform_weights)
         node.attributes = form(**dataclasses.asdict(a))
         changed = True
     return rewriter.finish() if changed else graph
@@ -69,12 +86,7 @@ def without_winograd(graph: Graph) -> Graph:
         if not isinstance(a, WinogradConv2d):
             continue
         if not isinstance(a, CompactWinogradConv2d):
-            weights = str(node.inputs[1])
-            data = rewriter.constant(weights)
-            assert data is not None
-            if weights not in restored:
-                restored[weights] = rewriter.add_constant(weights, restore_weights(data))
-            rewriter.set_inputs(node, [node.inputs[0], restored[weights], *node.inputs[2:]])
+            _change_weights(rewriter, node, restored, restore_weights)
         node.attributes = Conv2d(**dataclasses.asdict(a))
         changed = True
     return rewriter.finish() if changed else graph

@@ -204,11 +204,7 @@ class CompactWinogradConv2d(WinogradConv2d):
     """The same with weights (3, 3, C_in, C_out), which the engine transforms when it reads them; see winograd.py."""
 
     FLAGS: ClassVar[int] = 3
-
-    @property
-    def weight_sides(self) -> tuple[int, int]:
-        """The first two axes of the weights."""
-        return self.kernel_h, self.kernel_w
+    weight_sides = Conv2d.weight_sides
 
 
 @dataclass(frozen=True)

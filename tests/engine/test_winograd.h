@@ -2,6 +2,14 @@
 #ifndef FG_TESTS_TEST_WINOGRAD_H
 #define FG_TESTS_TEST_WINOGRAD_H
 
+static const double winograd_points[5] = {0.0, 0.625, -0.625, 1.5, -1.5};
+
+/* The k-th power of a point; of the sixth, infinity, only the last one counts. */
+static double winograd_power(size_t point, size_t k, size_t last)
+{
+    return point < 5 ? pow(winograd_points[point], (double)k) : k == last;
+}
+
 /* --- winograd_weights_f32 --- */
 static void check_winograd_weights_f32(context *c)
 {
@@ -28,13 +36,6 @@ static void check_winograd_weights_f32(context *c)
     }
 }
 
-/* How often weight k along an axis counts in row i: the k-th power of the point. */
-static double winograd_weight(size_t i, size_t k)
-{
-    static const double points[5] = {0.0, 0.625, -0.625, 1.5, -1.5};
-    return i < 5 ? pow(points[i], (double)k) : k == 2;
-}
-
 static void truth_winograd_weights_f32(context *c)
 {
     float weights[9 * FG_PANEL], out[FG_WINOGRAD_PAIR * FG_PANEL];
@@ -47,7 +48,7 @@ static void truth_winograd_weights_f32(context *c)
             const size_t row = fg_winograd_row(pair, (uint32_t)(position / 6));
             double expected = 0.0;
             for (size_t t = 0; t < 9; t++)
-                expected += winograd_weight(row, t / 3) * winograd_weight(col, t % 3) *
+                expected += winograd_power(row, t / 3, 2) * winograd_power(col, t % 3, 2) *
                             (double)weights[t * FG_PANEL + k % FG_PANEL];
             CHECK(&c->count, fabs((double)out[k] - expected) < 1e-5, "winograd_weights_f32: pair %u position %zu", pair,
                   position);
@@ -96,14 +97,14 @@ static void check_winograd_input_f32(context *c)
 /* Rows of B^T: the polynomial with a root at every point but one, its coefficients ascending. */
 static void winograd_row(size_t row, double *coefficients)
 {
-    static const double points[5] = {0.0, 0.625, -0.625, 1.5, -1.5};
     memset(coefficients, 0, FG_WINOGRAD_PATCH * sizeof *coefficients);
     coefficients[0] = 1.0;
     for (size_t p = 0, degree = 0; p < 5; p++) {
         if (p == row) continue;
         degree++;
-        for (size_t k = degree; k > 0; k--) coefficients[k] = coefficients[k - 1] - points[p] * coefficients[k];
-        coefficients[0] *= -points[p];
+        for (size_t k = degree; k > 0; k--)
+            coefficients[k] = coefficients[k - 1] - winograd_points[p] * coefficients[k];
+        coefficients[0] *= -winograd_points[p];
     }
 }
 
@@ -170,13 +171,6 @@ static void check_winograd_output_f32(context *c)
     }
 }
 
-/* A sum of point p counts p^k times in result k; the sixth only in the last. */
-static double winograd_power(size_t point, size_t k)
-{
-    static const double points[5] = {0.0, 0.625, -0.625, 1.5, -1.5};
-    return point < 5 ? pow(points[point], (double)k) : k == FG_WINOGRAD_TILE - 1;
-}
-
 static void truth_winograd_output_f32(context *c)
 {
     float x[FG_WINOGRAD_POSITIONS], out[FG_WINOGRAD_PIXELS], *to[FG_WINOGRAD_PIXELS];
@@ -188,8 +182,9 @@ static void truth_winograd_output_f32(context *c)
     for (size_t i = 0; i < FG_WINOGRAD_PIXELS; i++) {
         double expected = (double)bias;
         for (size_t k = 0; k < FG_WINOGRAD_POSITIONS; k++)
-            expected += winograd_power(k / FG_WINOGRAD_PATCH, i / FG_WINOGRAD_TILE) *
-                        winograd_power(k % FG_WINOGRAD_PATCH, i % FG_WINOGRAD_TILE) * (double)x[k];
+            expected += winograd_power(k / FG_WINOGRAD_PATCH, i / FG_WINOGRAD_TILE, FG_WINOGRAD_TILE - 1) *
+                        winograd_power(k % FG_WINOGRAD_PATCH, i % FG_WINOGRAD_TILE, FG_WINOGRAD_TILE - 1) *
+                        (double)x[k];
         expected = fmax(expected, (double)low);
         CHECK(&c->count, fabs((double)out[i] - expected) < 1e-4, "winograd_output_f32: pixel %zu", i);
     }

@@ -1,5 +1,6 @@
 /* winograd_weights_tmpl.h: winograd_weights_f32 for one vector type. The including file defines vec, VECTOR (its
- * floats, of which 16 is a multiple), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum). */
+ * floats, of which 16 is a multiple), vec_load(p), vec_store(p, v), vec_spread(p), vec_fma(a, b, sum); with
+ * WEIGHTS_OWN_PAIR it has a weights_pair of its own, behind this. */
 #include "loops.h"
 #include "winograd.h"
 
@@ -22,6 +23,12 @@ FG_INLINE void weights_at(const weights_points *points, vec x0, vec x1, vec x2, 
     *minus = vec_fma(points->minus, x1, even);
 }
 
+/* points: of the rows; NULL for those of 0 and infinity. */
+FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weights_points *points,
+                            const weights_points *p, const weights_points *q);
+
+#ifndef WEIGHTS_OWN_PAIR
+
 /* A row's three numbers to its six positions. */
 FG_INLINE void weights_row(const vec *x, const weights_points *p, const weights_points *q, float *out, size_t step)
 {
@@ -33,7 +40,6 @@ FG_INLINE void weights_row(const vec *x, const weights_points *p, const weights_
     vec_store(out + 5 * step, x[2]);
 }
 
-/* points: of the rows; NULL for those of 0 and infinity. */
 FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weights_points *points,
                             const weights_points *p, const weights_points *q)
 {
@@ -51,6 +57,8 @@ FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weig
         weights_row(second, p, q, out + FG_WINOGRAD_PATCH * step, step);
     }
 }
+
+#endif
 
 FG_INLINE void winograd_weights(const fg_winograd_weights_f32_args *args)
 {

@@ -66,26 +66,15 @@ FG_INLINE void store_two(float **p, const vec *v)
     __asm__("stp %q2, %q3, [%1], #32" : "=m"(*to), "+r"(*p) : "w"(v[0]), "w"(v[1]));
 }
 
-/* What belongs to two points, +-number. */
-typedef struct weights_points {
-    vec number, square;
-} weights_points;
-
-FG_INLINE weights_points weights_points_of(float number)
-{
-    return (weights_points){vdupq_n_f32(number), vdupq_n_f32(number * number)};
-}
+#define WEIGHTS_OWN_PAIR
+#include "../winograd_weights_tmpl.h"
 
 /* Two vectors of three weights along an axis to those of two points. */
-FG_INLINE void weights_at(const weights_points *points, const vec *x0, const vec *x1, const vec *x2, vec *plus,
-                          vec *minus)
+FG_INLINE void two_weights_at(const weights_points *points, const vec *x0, const vec *x1, const vec *x2, vec *plus,
+                              vec *minus)
 {
     UNROLL
-    for (size_t i = 0; i < 2; i++) {
-        const vec even = vfmaq_f32(x0[i], x2[i], points->square);
-        plus[i] = vfmaq_f32(even, x1[i], points->number);
-        minus[i] = vfmsq_f32(even, x1[i], points->number);
-    }
+    for (size_t i = 0; i < 2; i++) weights_at(points, x0[i], x1[i], x2[i], &plus[i], &minus[i]);
 }
 
 /* A row's three weights to its six positions. */
@@ -94,15 +83,14 @@ FG_INLINE void weights_row(vec (*x)[2], const weights_points *p, const weights_p
     vec plus[2], minus[2];
     store_two(&out[0], x[0]);
     store_two(&out[5], x[2]);
-    weights_at(p, x[0], x[1], x[2], plus, minus);
+    two_weights_at(p, x[0], x[1], x[2], plus, minus);
     store_two(&out[1], plus);
     store_two(&out[2], minus);
-    weights_at(q, x[0], x[1], x[2], plus, minus);
+    two_weights_at(q, x[0], x[1], x[2], plus, minus);
     store_two(&out[3], plus);
     store_two(&out[4], minus);
 }
 
-/* points: of the rows; NULL for those of 0 and infinity. */
 FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weights_points *points,
                             const weights_points *p, const weights_points *q)
 {
@@ -120,22 +108,10 @@ FG_INLINE void weights_pair(const fg_winograd_weights_f32_args *args, const weig
             load_two(&from[6 + j], second[j]);
             if (!points) continue;
             load_two(&from[3 + j], middle);
-            weights_at(points, first[j], middle, second[j], first[j], second[j]);
+            two_weights_at(points, first[j], middle, second[j], first[j], second[j]);
         }
         weights_row(first, p, q, out);
         weights_row(second, p, q, out + PATCH);
-    }
-}
-
-void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args)
-{
-    const weights_points p = weights_points_of(FG_WINOGRAD_P), q = weights_points_of(FG_WINOGRAD_Q);
-    if (args->pair == 0) {
-        weights_pair(args, NULL, &p, &q);
-    } else if (args->pair == 1) {
-        weights_pair(args, &p, &p, &q);
-    } else {
-        weights_pair(args, &q, &p, &q);
     }
 }
 
@@ -280,12 +256,12 @@ void fg_winograd_output_f32_neon(const fg_winograd_output_f32_args *args)
 #include "../winograd_tmpl.h"
 #include "../winograd_weights_tmpl.h"
 
-void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args) { winograd_weights(args); }
-
 void fg_winograd_input_f32_neon(const fg_winograd_input_f32_args *args) { winograd_input(args); }
 
 void fg_winograd_output_f32_neon(const fg_winograd_output_f32_args *args) { winograd_output(args); }
 
 #endif
+
+void fg_winograd_weights_f32_neon(const fg_winograd_weights_f32_args *args) { winograd_weights(args); }
 
 #endif
